@@ -1,0 +1,3 @@
+//! The node on the host: plays a recording through a pty.
+
+fn main() {}

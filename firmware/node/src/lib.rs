@@ -1,0 +1,2 @@
+//! The sensor node: samples, blocks, sends; generic over embedded-hal.
+#![no_std]

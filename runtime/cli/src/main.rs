@@ -1,0 +1,3 @@
+//! Names events in sensor streams with classes typed as text.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Sources, encoders, pipeline and sinks.

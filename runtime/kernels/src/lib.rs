@@ -1,0 +1,2 @@
+//! Integer and float kernels, each with its scalar twin.
+#![no_std]

@@ -1,0 +1,2 @@
+//! The byte protocol between a sensor node and its host.
+#![no_std]

@@ -1,0 +1,3 @@
+//! Trains encoders and makes packs.
+
+fn main() {}
