@@ -1,2 +1,6 @@
 //! The byte protocol between a sensor node and its host.
 #![no_std]
+
+mod sample;
+
+pub use sample::ImuSample;
