@@ -1,2 +1,18 @@
-//! Clock, window, feature, class bank, score and event policy, in fixed memory.
+//! What happens to a sample on its way to an event, in fixed memory and without an operating
+//! system: the same code in trainer, runtime and firmware.
+//!
+//! ```text
+//! sample ─ clock ─▶ window ─▶ feature ─▶ (encoder) ─▶ embedding ─▶ bank ─▶ score ─▶ event
+//! ```
+//!
+//! Time is always a parameter, never read, so a replay gives what the live run gave.
 #![no_std]
+
+pub mod bank;
+pub mod clock;
+pub mod event;
+pub mod feature;
+pub mod score;
+pub mod window;
+
+pub use sensorium_wire::ImuSample;

@@ -1,0 +1,10 @@
+//! From a window of samples to the numbers an encoder takes.
+//!
+//! Training, runtime and firmware all call these functions, so what an encoder was trained on is
+//! what it is given. An encoder's front end is *data* in its pack; this is the code that reads it.
+
+mod imu;
+mod resample;
+
+pub use imu::{AccelUnit, FeatureError, GyroUnit, IMU_CHANNELS, ImuFrontEnd, ImuUnits, UnitsError};
+pub use resample::Resampler;

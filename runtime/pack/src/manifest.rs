@@ -1,0 +1,232 @@
+//! What `manifest.json` says.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The manifest's name in the pack.
+pub const MANIFEST: &str = "manifest.json";
+
+/// What every manifest says it is.
+pub const FORMAT: &str = "sensorium-pack";
+
+/// The version of the format that this package reads and writes.
+pub const VERSION: u32 = 1;
+
+/// The table of contents of a pack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: String,
+    /// [`VERSION`].
+    pub version: u32,
+    /// The pack's name, as events carry it.
+    pub name: String,
+    /// Embedding spaces; cosines of different spaces never meet.
+    pub spaces: Vec<Space>,
+    /// Encoders, each into one of the spaces.
+    pub encoders: Vec<Encoder>,
+    /// Member with the default classes (`classes.toml`).
+    pub classes: String,
+    /// Where the weights come from.
+    pub provenance: Vec<Provenance>,
+    /// Every other member of the pack.
+    pub members: Vec<Member>,
+}
+
+/// One embedding space: the coordinates of some encoders, and words in them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Space {
+    /// Its name within the pack.
+    pub name: String,
+    /// Dimensions of an embedding.
+    pub dim: usize,
+    /// The text model whose embeddings the space is made of. `classes build --text-model` takes
+    /// the same one for new words.
+    pub text_model: String,
+    /// Member `.npy` `[dim]`: subtracted from every text embedding.
+    pub centre: String,
+    /// Member with a JSON list of phrases whose embeddings are included.
+    pub prompts: String,
+    /// Member `.npy` `[prompts, dim]`: their text embeddings, not centred.
+    pub prompt_rows: String,
+}
+
+/// One encoder and what it takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encoder {
+    /// Its name within the pack.
+    pub name: String,
+    /// The sense that it hears.
+    pub modality: Modality,
+    /// Name of the space that it embeds into.
+    pub space: String,
+    /// Member with the ONNX file: one input `[n, ...]`, one output `[n, dim]`, normalised.
+    pub model: String,
+    /// How its input is made.
+    pub front_end: FrontEnd,
+    /// How its cosines become scores and events.
+    pub scoring: Scoring,
+    /// What it must give for a stored input.
+    pub golden: Golden,
+}
+
+/// A sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Modality {
+    /// Acceleration and angular rate.
+    Imu,
+    /// Sound.
+    Audio,
+    /// Long-wave infrared.
+    Thermal,
+    /// Distance images.
+    Depth,
+    /// Pictures.
+    Image,
+    /// Words.
+    Text,
+}
+
+impl Modality {
+    /// As commands, manifests and events have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Imu => "imu",
+            Self::Audio => "audio",
+            Self::Thermal => "thermal",
+            Self::Depth => "depth",
+            Self::Image => "image",
+            Self::Text => "text",
+        }
+    }
+}
+
+impl fmt::Display for Modality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How an encoder's input is made from samples; `sensorium-core` has the code.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FrontEnd {
+    /// A window of six channels, `[6, samples]`: acceleration x, y, z, angular rate x, y, z. A
+    /// short input is continued with its last sample.
+    Imu {
+        /// Sample rate, in hertz.
+        rate_hz: f32,
+        /// Samples in a window.
+        samples: usize,
+        /// Units of the channels, such as `g,rad/s`.
+        units: String,
+    },
+}
+
+/// How cosines become scores, and scores events.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scoring {
+    /// Cosines are divided by it before the softmax.
+    pub temperature: f32,
+    /// Score at which an event begins.
+    pub enter: f32,
+    /// Score below which it is over.
+    pub exit: f32,
+}
+
+/// A self-test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// Member `.npy` with inputs of the encoder.
+    pub input: String,
+    /// Member `.npy` with the embeddings that these gave when the pack was made.
+    pub output: String,
+    /// Largest difference that is still the same.
+    pub max_abs: f32,
+}
+
+/// Where one encoder comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Name of the encoder.
+    pub encoder: String,
+    /// What its embeddings were bound to, in plain words.
+    pub binding: String,
+    /// What it was trained on.
+    pub data: Vec<DataSet>,
+    /// How training and held-out data were divided.
+    pub split: String,
+    /// The command that made it.
+    pub command: String,
+    /// The seed of that command.
+    pub seed: u64,
+    /// What was measured on data that it was not trained on, by name.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// A data set that weights were trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSet {
+    /// Its name and where it is described.
+    pub name: String,
+    /// Its licence or terms, and what they ask for.
+    pub licence: String,
+}
+
+/// One member of the pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Its path in the zip.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// The encoder for a sense, if the pack has one.
+    #[must_use]
+    pub fn encoder(&self, modality: Modality) -> Option<&Encoder> {
+        self.encoders
+            .iter()
+            .find(|encoder| encoder.modality == modality)
+    }
+
+    /// The space of that name.
+    #[must_use]
+    pub fn space(&self, name: &str) -> Option<&Space> {
+        self.spaces.iter().find(|space| space.name == name)
+    }
+
+    /// Every member that spaces, encoders and classes refer to.
+    pub(crate) fn referenced(&self) -> impl Iterator<Item = &str> {
+        let spaces = self
+            .spaces
+            .iter()
+            .flat_map(|space| [&space.centre, &space.prompts, &space.prompt_rows]);
+        let encoders = self.encoders.iter().flat_map(|encoder| {
+            [
+                &encoder.model,
+                &encoder.golden.input,
+                &encoder.golden.output,
+            ]
+        });
+        spaces
+            .chain(encoders)
+            .chain([&self.classes])
+            .map(String::as_str)
+    }
+}

@@ -1,0 +1,85 @@
+//! Making a pack.
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+use crate::{MANIFEST, Manifest, Member, PackError, sha256_hex};
+
+/// Where member content begins, so that an encoder can be mapped into memory as it lies.
+const ALIGNMENT: u16 = 64;
+
+/// Collects members and writes them with their manifest.
+#[derive(Debug, Default)]
+pub struct PackWriter {
+    members: Vec<(String, Vec<u8>)>,
+}
+
+impl PackWriter {
+    /// A writer without members.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a member; one of the same path is replaced.
+    pub fn add(&mut self, path: &str, content: Vec<u8>) {
+        self.members.retain(|(known, _)| known != path);
+        self.members.push((path.to_owned(), content));
+    }
+
+    /// The pack as bytes. The manifest's list of members is made here; equal members give equal
+    /// bytes.
+    ///
+    /// # Errors
+    ///
+    /// The manifest refers to what was not added.
+    pub fn to_bytes(&self, mut manifest: Manifest) -> Result<Vec<u8>, PackError> {
+        manifest.members = self
+            .members
+            .iter()
+            .map(|(path, content)| Member {
+                path: path.clone(),
+                bytes: content.len() as u64,
+                sha256: sha256_hex(content),
+            })
+            .collect();
+        let json = serde_json::to_vec_pretty(&manifest).map_err(PackError::Manifest)?;
+
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .last_modified_time(zip::DateTime::DEFAULT)
+            .with_alignment(ALIGNMENT);
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let manifest_member = [(MANIFEST, json.as_slice())];
+        let others = self
+            .members
+            .iter()
+            .map(|(path, content)| (path.as_str(), content.as_slice()));
+        for (path, content) in manifest_member.into_iter().chain(others) {
+            zip.start_file(path, options).map_err(PackError::Zip)?;
+            zip.write_all(content)?;
+        }
+        let bytes = zip.finish().map_err(PackError::Zip)?.into_inner();
+        crate::Pack::from_bytes(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes the pack to a file, all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`to_bytes`](Self::to_bytes), or the file cannot be written.
+    pub fn write(&self, manifest: Manifest, path: &Path) -> Result<(), PackError> {
+        let bytes = self.to_bytes(manifest)?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+        file.write_all(&bytes)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
