@@ -1,3 +1,237 @@
-//! The node on the host: plays a recording through a pty.
+//! Plays a recording through the sensor node's own code, on a serial port that is a pty.
 
-fn main() {}
+mod recording;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail, ensure};
+use clap::Parser;
+use sensorium_host_sim::{Blocking, Buffered, Pty, Report, Settings, Speed, simulate};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Play a recording through the sensor node's own code, on a serial port that is a pty.
+///
+/// The first line on stdout is the path of the port. Exits with 0 once the reader has taken
+/// everything, 1 if it left something behind, 2 on an error. Ctrl-C stops the node in order.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// The recording: a CSV file of inertial samples.
+    input: PathBuf,
+    /// How often the sensor sampled, in hertz; three decimals at most.
+    #[arg(long, value_name = "HZ", value_parser = rate_mhz)]
+    rate_hz: u32,
+    /// `max`: as fast as the port takes bytes, and nothing is dropped. A number: so many times as
+    /// fast as it was, and the node drops what the port does not take in time.
+    #[arg(long, default_value = "1", value_parser = speed)]
+    speed: Speed,
+    /// Name the port with a symbolic link here, which is replaced if it exists and removed at the
+    /// end.
+    #[arg(long, value_name = "PATH")]
+    pty_link: Option<PathBuf>,
+    /// Damage this fraction of the frames: a flipped bit, a burst, a lost or doubled byte, a lost
+    /// delimiter, or the whole frame lost.
+    #[arg(long, default_value_t = 0.0, value_name = "FRACTION", value_parser = fraction)]
+    destroy: f64,
+    /// Decides which frames are damaged and how.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// What tells this boot from the last; by default taken from the clock.
+    #[arg(long)]
+    boot_id: Option<u32>,
+    /// Start when the reader has written a byte to the port, for a reader that discards what came
+    /// before it.
+    #[arg(long)]
+    wait_reader: bool,
+    /// How long to wait at the end for a reader that takes nothing, in seconds.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    linger_s: u64,
+    /// Report as JSON on stdout instead of as text on stderr.
+    #[arg(long)]
+    json: bool,
+}
+
+fn rate_mhz(text: &str) -> anyhow::Result<u32> {
+    let rate_hz = f64::from_str(text).context("not a number")?;
+    let rate_mhz = (rate_hz * 1000.0).round();
+    ensure!(
+        (1.0..=f64::from(u32::MAX)).contains(&rate_mhz),
+        "not between 0.001 and 4294967.295"
+    );
+    ensure!(
+        (rate_hz * 1000.0 - rate_mhz).abs() < 1e-6 * rate_mhz,
+        "finer than a thousandth of a hertz"
+    );
+    Ok(rate_mhz as u32)
+}
+
+fn speed(text: &str) -> anyhow::Result<Speed> {
+    if text == "max" {
+        return Ok(Speed::Max);
+    }
+    match f64::from_str(text) {
+        Ok(times) if times > 0.0 && times.is_finite() => Ok(Speed::Times(times)),
+        _ => bail!("neither `max` nor a positive number"),
+    }
+}
+
+fn fraction(text: &str) -> anyhow::Result<f64> {
+    match f64::from_str(text) {
+        Ok(fraction) if (0.0..=1.0).contains(&fraction) => Ok(fraction),
+        _ => bail!("not between 0 and 1"),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("sensorium-host-sim: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let samples = recording::read(&args.input)?;
+    let settings = settings(args);
+    let stop = stop_on_signals().context("handling signals")?;
+
+    let mut pty = Pty::open().context("opening a pty")?;
+    let _link = match &args.pty_link {
+        Some(link) => Some(PortLink::new(pty.path(), link)?),
+        None => None,
+    };
+    announce(pty.path())?;
+    if args.wait_reader {
+        eprintln!("sensorium-host-sim: waiting for the reader to write a byte");
+        if !pty
+            .wait_for_reader(&stop)
+            .context("waiting for the reader")?
+        {
+            return Ok(ExitCode::from(1));
+        }
+    }
+
+    let patience = Duration::from_secs(args.linger_s);
+    let writer = pty.writer().context("opening the pty for writing")?;
+    let (report, written) = match settings.speed {
+        Speed::Max => {
+            let link = Blocking::new(writer, &stop);
+            (simulate(samples, &settings, link, &stop), true)
+        }
+        Speed::Times(_) => {
+            let mut link = Buffered::new(writer);
+            let report = simulate(samples, &settings, &mut link, &stop);
+            (report, link.finish(patience))
+        }
+    };
+    let drained = pty
+        .wait_until_drained(patience)
+        .context("watching the reader")?;
+    print(&report, args.json)?;
+    if !(written && drained) {
+        eprintln!("sensorium-host-sim: the reader left something behind");
+        return Ok(ExitCode::from(1));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(args: &Args) -> Settings {
+    let mut settings = Settings {
+        speed: args.speed,
+        destroy: args.destroy,
+        seed: args.seed,
+        ..Settings::at_rate_mhz(args.rate_hz)
+    };
+    settings.identity.boot_id = args.boot_id.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        // The lowest bits differ from boot to boot.
+        now.map_or(0, |now| now.as_micros() as u32)
+    });
+    settings
+}
+
+/// A flag that a signal sets; a second signal ends the process.
+fn stop_on_signals() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop))?;
+        flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}
+
+fn announce(path: &Path) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", path.display())
+        .and_then(|()| out.flush())
+        .context("writing the path of the port")
+}
+
+fn print(report: &Report, json: bool) -> anyhow::Result<()> {
+    if json {
+        let line = serde_json::to_string(report)?;
+        // Whoever read the path may have closed the pipe since.
+        let _broken_pipe = writeln!(std::io::stdout(), "{line}");
+        return Ok(());
+    }
+    let (status, damage) = (&report.status, &report.damage);
+    eprintln!(
+        "sensorium-host-sim: {} samples, {} sent, {} dropped; {} frames, {} damaged",
+        status.sampled,
+        status.sent,
+        status.dropped,
+        damage.frames,
+        damage.damaged()
+    );
+    Ok(())
+}
+
+/// A symbolic link to the port, removed when dropped.
+struct PortLink<'a>(&'a Path);
+
+impl<'a> PortLink<'a> {
+    fn new(port: &Path, link: &'a Path) -> anyhow::Result<Self> {
+        if link.is_symlink() {
+            std::fs::remove_file(link)
+                .with_context(|| format!("replacing the link {}", link.display()))?;
+        }
+        std::os::unix::fs::symlink(port, link)
+            .with_context(|| format!("linking {} to the port", link.display()))?;
+        Ok(Self(link))
+    }
+}
+
+impl Drop for PortLink<'_> {
+    fn drop(&mut self) {
+        let _gone_already = std::fs::remove_file(self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        assert_eq!(rate_mhz("50").unwrap(), 50_000);
+        assert_eq!(rate_mhz("12.345").unwrap(), 12_345);
+        for bad in ["0", "-1", "nan", "0.0004", "50.0004", "1e9", "fast"] {
+            assert!(rate_mhz(bad).is_err(), "{bad}");
+        }
+        assert_eq!(speed("max").unwrap(), Speed::Max);
+        assert_eq!(speed("2.5").unwrap(), Speed::Times(2.5));
+        for bad in ["0", "-1", "nan", "inf", "fast"] {
+            assert!(speed(bad).is_err(), "{bad}");
+        }
+        assert!(fraction("0.05").is_ok() && fraction("1.1").is_err());
+    }
+}
