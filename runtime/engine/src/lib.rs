@@ -1,1 +1,27 @@
-//! Sources, encoders, pipeline and sinks.
+//! From live sensors to named events: sources, encoders, classes, streams and sinks.
+//!
+//! ```text
+//! source ─▶ stream (window ─▶ encode ─▶ bank ─▶ event policy) ─▶ sink
+//!                             ▲         ▲
+//!                           pack ─▶ space ◀─ classes.toml
+//! ```
+//!
+//! What happens to a sample is in `sensorium-core`, which has no operating system; here are the
+//! threads, files and ports around it.
+
+pub mod bank;
+pub mod classes;
+pub mod config;
+pub mod encode;
+pub mod event;
+pub mod input;
+pub mod keys;
+pub mod ledger;
+pub mod npy;
+pub mod pipeline;
+pub mod queue;
+pub mod sink;
+pub mod source;
+pub mod space;
+pub mod stream;
+pub mod text;

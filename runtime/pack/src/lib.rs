@@ -23,7 +23,7 @@ pub use manifest::{
     Scoring, Space, VERSION,
 };
 pub use read::{Pack, PackError};
-pub use write::PackWriter;
+pub use write::{PackWriter, write_whole};
 
 use sha2::{Digest, Sha256};
 

@@ -74,12 +74,30 @@ impl PackWriter {
     /// As [`to_bytes`](Self::to_bytes), or the file cannot be written.
     pub fn write(&self, manifest: Manifest, path: &Path) -> Result<(), PackError> {
         let bytes = self.to_bytes(manifest)?;
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-        file.write_all(&bytes)?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        Ok(write_whole(path, &bytes)?)
     }
+}
+
+/// Writes a file, all of it or nothing; what was there before stays until all is written. What is
+/// no regular file, such as a pipe, is written to as it stands.
+///
+/// # Errors
+///
+/// The file cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return std::fs::write(path, bytes);
+    }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    // As any new file, less the umask; temporary ones are private by default.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }

@@ -1,0 +1,102 @@
+use super::*;
+
+const STREAM: &str = r#"
+[[stream]]
+name = "wrist"
+source = { kind = "serial", port = "/dev/ttyACM0" }
+"#;
+
+fn error(text: &str) -> String {
+    Config::parse(text).unwrap_err().to_string()
+}
+
+#[test]
+fn the_documented_file_is_understood() {
+    let example: String = include_str!("../config.rs")
+        .lines()
+        .skip_while(|line| *line != "//! ```toml")
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n")
+        .collect();
+    let config = Config::parse(&example).unwrap();
+    assert_eq!(config.streams.len(), 2);
+    assert_eq!(config.clock, ClockMode::Host);
+    let scoring = Scoring {
+        temperature: 0.1,
+        enter: 0.6,
+        exit: 0.4,
+    };
+    assert_eq!(config.events.policy(scoring), EventPolicy::default());
+    assert!(
+        config.streams[1]
+            .source
+            .units("recorded")
+            .unwrap()
+            .is_some()
+    );
+}
+
+#[test]
+fn the_pack_says_what_the_file_does_not() {
+    let config = Config::parse(STREAM).unwrap();
+    let scoring = Scoring {
+        temperature: 0.1,
+        enter: 0.6,
+        exit: 0.4,
+    };
+    let policy = config.events.policy(scoring);
+    assert_eq!((policy.enter, policy.exit), (0.6, 0.4));
+    assert_eq!(config.streams[0].hop_s, DEFAULT_HOP_S);
+}
+
+#[test]
+fn unknown_keys_come_with_a_suggestion() {
+    let message = error(&format!("{STREAM}\n[events]\nmin_duration = 1\n"));
+    assert!(
+        message.starts_with("line 7: unknown field `min_duration`"),
+        "{message}"
+    );
+    assert!(
+        message.ends_with("did you mean `min_duration_s`?"),
+        "{message}"
+    );
+    let message = error("[[stream]]\nname = 'a'\nsource = { kind = 'seriel', port = 'x' }\n");
+    assert!(message.ends_with("did you mean `serial`?"), "{message}");
+    let message = error("[[stream]]\nname = 'a'\nsource = { kind = 'serial', prot = 'x' }\n");
+    assert!(message.ends_with("did you mean `port`?"), "{message}");
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    assert_eq!(error(""), "it holds no [[stream]]");
+    assert_eq!(
+        error(&format!("{STREAM}{STREAM}")),
+        "stream \"wrist\" comes twice"
+    );
+    assert_eq!(
+        error(&STREAM.replace("name =", "modality = 'audio'\nname =")),
+        "stream \"wrist\": modality is audio, expected imu"
+    );
+    assert_eq!(
+        error(&STREAM.replace("name =", "hop_s = 0\nname =")),
+        "hop_s is 0, expected 0.02 to 60"
+    );
+    assert_eq!(
+        error(&format!("{STREAM}[events]\nenter = 1.5\n")),
+        "enter is 1.5, expected 0 to 1"
+    );
+    let csv = "[[stream]]\nname = 'a'\nsource = { kind = 'csv', path = 'x', ";
+    assert_eq!(
+        error(&format!("{csv}rate_hz = 5 }}")),
+        "rate_hz is 5, expected 25 to 400"
+    );
+    assert_eq!(
+        error(&format!("{csv}speed = 0 }}")),
+        "speed is 0, expected 0.001 to 1000000"
+    );
+    assert_eq!(
+        error(&format!("{csv}units = 'stone' }}")),
+        "stream \"a\": units is \"stone\", expected such as \"g,rad/s\""
+    );
+}

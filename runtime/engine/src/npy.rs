@@ -1,0 +1,205 @@
+//! Arrays as NumPy keeps them (`.npy`, format versions 1 to 3).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
+use thiserror::Error;
+
+/// Why a file is not an array that can be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum NpyError {
+    /// The file cannot be read.
+    #[error("cannot read {path:?}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are no array.
+    #[error("it is not a NumPy array")]
+    Format(#[source] std::io::Error),
+    /// The array holds something else than floats.
+    #[error("it holds {actual}, expected little-endian float32 or float64")]
+    Type {
+        /// What it holds, as NumPy describes it.
+        actual: String,
+    },
+    /// The array lies column by column.
+    #[error("it is in Fortran order, expected C order (numpy.ascontiguousarray)")]
+    Order,
+    /// The file is shorter or longer than its header says.
+    #[error("it has {actual} bytes of data, expected {expected} for its shape")]
+    Size {
+        /// Bytes after the header.
+        actual: u64,
+        /// Bytes that the shape asks for.
+        expected: u64,
+    },
+}
+
+/// An array of 32-bit floats, row-major.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Array {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// The numbers; as many as the product of `shape`.
+    pub values: Vec<f32>,
+}
+
+impl Array {
+    /// Reads a file. Numbers of 64 bits are rounded to 32.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or is no such array.
+    pub fn open(path: &Path) -> Result<Self, NpyError> {
+        let bytes = std::fs::read(path).map_err(|source| NpyError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// As [`open`](Self::open), from memory.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no such array.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, NpyError> {
+        let mut data = bytes;
+        let header = read_header(&mut data).map_err(NpyError::Format)?;
+        let width = float_width(&header.dtype()).ok_or_else(|| NpyError::Type {
+            actual: header.dtype().descr(),
+        })?;
+        if header.order() != Order::C {
+            return Err(NpyError::Order);
+        }
+        // The size is checked first: nobody allocates what a header merely claims.
+        let shape = header.shape().to_vec();
+        let expected = shape
+            .iter()
+            .fold(width, |size, &len| size.saturating_mul(len));
+        let actual = data.len() as u64;
+        if actual != expected {
+            return Err(NpyError::Size { actual, expected });
+        }
+        let file = NpyFile::with_header(header, data);
+        let values = if width == 4 {
+            file.into_vec::<f32>().map_err(NpyError::Format)?
+        } else {
+            let wide = file.into_vec::<f64>().map_err(NpyError::Format)?;
+            wide.into_iter().map(|value| value as f32).collect()
+        };
+        Ok(Self {
+            shape: shape.into_iter().map(|len| len as usize).collect(),
+            values,
+        })
+    }
+
+    /// The array as a file holds it.
+    ///
+    /// # Errors
+    ///
+    /// None for values that fit the shape; the writer's own are passed on.
+    pub fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
+        let shape: Vec<u64> = self.shape.iter().map(|&len| len as u64).collect();
+        let mut bytes = Vec::new();
+        let mut writer = npyz::WriteOptions::new()
+            .default_dtype()
+            .shape(&shape)
+            .writer(&mut bytes)
+            .begin_nd()?;
+        writer.extend(&self.values)?;
+        writer.finish()?;
+        Ok(bytes)
+    }
+
+    /// The rows of an array of two axes.
+    pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
+        let width: usize = self.shape.iter().skip(1).product();
+        self.values.chunks_exact(width.max(1))
+    }
+}
+
+/// The library multiplies what the header claims, which overflows (a panic where that is checked).
+fn read_header(data: &mut &[u8]) -> std::io::Result<NpyHeader> {
+    let read = catch_unwind(AssertUnwindSafe(|| NpyHeader::from_reader(data)));
+    read.unwrap_or_else(|_overflow| Err(std::io::ErrorKind::InvalidData.into()))
+}
+
+/// Bytes of one number.
+fn float_width(dtype: &DType) -> Option<u64> {
+    let DType::Plain(plain) = dtype else {
+        return None;
+    };
+    let little = plain.endianness() == npyz::Endianness::Little;
+    let width = plain.size_field();
+    (plain.type_char() == TypeChar::Float && little && (width == 4 || width == 8)).then_some(width)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array() -> Array {
+        Array {
+            shape: vec![2, 3],
+            values: vec![0.0, -1.5, f32::MIN_POSITIVE, 3.0, 4.0, f32::MAX],
+        }
+    }
+
+    #[test]
+    fn an_array_reads_back_as_written() {
+        let bytes = array().to_bytes().unwrap();
+        let read = Array::from_bytes(&bytes).unwrap();
+        assert_eq!(read, array());
+        assert_eq!(read.rows().nth(1), Some(&[3.0, 4.0, f32::MAX][..]));
+    }
+
+    #[test]
+    fn an_array_cut_or_lengthened_is_refused() {
+        let bytes = array().to_bytes().unwrap();
+        for len in 0..bytes.len() {
+            assert!(Array::from_bytes(&bytes[..len]).is_err(), "{len}");
+        }
+        let longer = [&bytes[..], &[0]].concat();
+        let error = Array::from_bytes(&longer).unwrap_err().to_string();
+        assert_eq!(error, "it has 25 bytes of data, expected 24 for its shape");
+    }
+
+    fn with_header(dict: &str) -> Vec<u8> {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((dict.len() as u16).to_le_bytes());
+        bytes.extend(dict.as_bytes());
+        bytes
+    }
+
+    #[test]
+    fn a_header_cannot_claim_memory() {
+        let dict =
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (4000000000, 4000000000, 9), }\n";
+        assert!(Array::from_bytes(&with_header(dict)).is_err());
+        let dict = "{'descr': '<f4', 'fortran_order': False, 'shape': (4000000000, 9), }\n";
+        let error = Array::from_bytes(&with_header(dict)).unwrap_err();
+        assert!(matches!(error, NpyError::Size { actual: 0, .. }), "{error}");
+    }
+
+    #[test]
+    fn other_kinds_are_named() {
+        let ints = "{'descr': '<i8', 'fortran_order': False, 'shape': (0,), }\n";
+        let error = Array::from_bytes(&with_header(ints))
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("it holds '<i8'"), "{error}");
+        let columns = "{'descr': '<f4', 'fortran_order': True, 'shape': (0, 2), }\n";
+        let error = Array::from_bytes(&with_header(columns)).unwrap_err();
+        assert!(matches!(error, NpyError::Order));
+        assert!(matches!(
+            Array::from_bytes(b"not an array"),
+            Err(NpyError::Format(_))
+        ));
+    }
+}

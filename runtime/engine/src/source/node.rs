@@ -1,0 +1,123 @@
+//! What a sensor node sends, from bytes to signals.
+
+use sensorium_core::ImuSample;
+use sensorium_wire::{Arrival, DecodeCounts, Decoder, Packet, Payload, StreamTable, stream};
+
+use super::{Block, Signal};
+
+/// Reads the bytes of one node's link.
+#[derive(Debug, Default)]
+pub struct NodeReader {
+    decoder: Decoder,
+    streams: StreamTable,
+    /// One past the highest sample of this boot, so that no sample is taken twice.
+    next_index: u64,
+    told: DecodeCounts,
+    ended: bool,
+}
+
+impl NodeReader {
+    /// A reader that has seen nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes bytes that arrived at `t_host_ns` and calls `say` for what they mean.
+    pub fn read(&mut self, bytes: &[u8], t_host_ns: i64, mut say: impl FnMut(Signal)) {
+        for &byte in bytes {
+            if let Some(Ok(packet)) = self.decoder.push(byte) {
+                self.take(packet, t_host_ns, &mut say);
+            }
+        }
+        let counts = self.decoder.counts();
+        if counts != self.told {
+            self.told = counts;
+            say(Signal::Frames(counts));
+        }
+    }
+
+    /// Whether the node has said that it will send nothing more.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    fn take(&mut self, packet: Packet, t_host_ns: i64, say: &mut impl FnMut(Signal)) {
+        let known_boot = self.streams.boot_id();
+        let arrival = self.streams.observe(&packet);
+        if arrival == Arrival::Reboot {
+            self.next_index = 0;
+            self.ended = false;
+        }
+        if !arrival.is_new() {
+            return;
+        }
+        let t_dev_us = packet.t_dev_us;
+        match packet.payload {
+            Payload::Hello(hello) => {
+                let boot_id = hello.boot_id;
+                if arrival == Arrival::Reboot {
+                    say(Signal::Reboot { boot_id });
+                } else if known_boot.is_none() {
+                    say(Signal::Boot { boot_id });
+                }
+            }
+            Payload::Status(status) => say(Signal::NodeCounts {
+                t_dev_us,
+                sampled: status.sampled,
+                dropped: status.dropped,
+            }),
+            Payload::End(end) => {
+                self.ended = true;
+                say(Signal::NodeCounts {
+                    t_dev_us,
+                    sampled: end.sampled,
+                    dropped: end.dropped,
+                });
+            }
+            Payload::Imu(block) if packet.stream == stream::IMU => self.take_block(
+                Block {
+                    index: block.index,
+                    t_us: t_dev_us,
+                    rate_mhz: block.rate_mhz,
+                    offsets_us: (0..block.samples.len())
+                        .map(|i| block.offset_us(i))
+                        .collect(),
+                    samples: block.samples.to_vec(),
+                    t_host_ns: Some(t_host_ns),
+                },
+                say,
+            ),
+            Payload::ImuRaw(block) if packet.stream == stream::IMU => self.take_block(
+                Block {
+                    index: block.index,
+                    t_us: t_dev_us,
+                    rate_mhz: block.rate_mhz,
+                    offsets_us: (0..block.samples.len())
+                        .map(|i| block.offset_us(i))
+                        .collect(),
+                    samples: block.iter().collect(),
+                    t_host_ns: Some(t_host_ns),
+                },
+                say,
+            ),
+            // Logs are for a terminal; other messages are of a newer protocol.
+            _ => {}
+        }
+    }
+
+    /// Passes on a block that continues what came before. One from before a reboot whose hello has
+    /// not come, or from a sensor that gives no numbers, is counted as lost rather than believed.
+    fn take_block(&mut self, block: Block, say: &mut impl FnMut(Signal)) {
+        let finite = block.samples.iter().all(ImuSample::is_finite);
+        if block.samples.is_empty() || block.index < self.next_index || !finite {
+            return;
+        }
+        self.next_index = block.index.saturating_add(block.samples.len() as u64);
+        say(Signal::Block(block));
+    }
+}
+
+#[cfg(test)]
+mod tests;

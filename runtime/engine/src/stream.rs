@@ -1,0 +1,399 @@
+//! One stream, from signals to events. No threads and no clock of its own: what it says depends on
+//! what it is told and nothing else.
+
+use std::sync::Arc;
+
+use sensorium_core::ImuSample;
+use sensorium_core::clock::{Clock, ClockState, HostTime};
+use sensorium_core::event::{EventPolicy, EventTracker, Observation, Report};
+use sensorium_core::score::second;
+use sensorium_core::window::{Window, WindowCounts, WindowError, WindowShape, Windower};
+use thiserror::Error;
+
+use crate::bank::Bank;
+use crate::encode::{EncodeError, ImuEncoder};
+use crate::event::{Event, Names, Times, Told, event_id};
+use crate::ledger::{Accountant, Ledger};
+use crate::source::{Block, Signal};
+
+/// Most samples of a window: 10 s at 400 Hz.
+const SLOTS: usize = 4096;
+
+/// Windows with less of their samples say more about the gap than about the sensor.
+const MIN_COVERAGE: f32 = 0.8;
+
+/// Why a stream cannot go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// Windows of this length and rate cannot be made.
+    #[error("at {rate_hz} Hz: {source}")]
+    Window {
+        /// Rate of the samples.
+        rate_hz: f32,
+        /// What does not fit.
+        source: WindowError,
+    },
+    /// The encoder failed.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// What the times of events mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockMode {
+    /// The host's time at which the sample was taken, as well as it is known.
+    #[default]
+    Host,
+    /// The sample's own time, from its number and rate: the same in every replay.
+    Sample,
+}
+
+/// How a stream is turned into events.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Its name in events.
+    pub name: String,
+    /// From the start of one window to the start of the next, in seconds.
+    pub hop_s: f32,
+    /// When a score makes an event.
+    pub policy: EventPolicy,
+    /// What the times of events mean.
+    pub clock: ClockMode,
+}
+
+/// The scores of one window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// Name of the stream.
+    pub stream: String,
+    /// Start of the window, in microseconds of the source's clock.
+    pub t_start_us: u64,
+    /// End of the window.
+    pub t_end_us: u64,
+    /// Fraction of its samples that arrived.
+    pub coverage: f32,
+    /// Score of each class of the bank, then of each background prompt.
+    pub scores: Vec<f32>,
+}
+
+/// What a stream says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// A window was scored.
+    Window(Scored),
+    /// An event began, goes on or is over.
+    Event(Event),
+}
+
+/// What a stream did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// What became of the samples.
+    pub ledger: Ledger,
+    /// What became of the windows.
+    pub windows: WindowCounts,
+    /// Windows that were not scored, because too much of them was missing.
+    pub thin: u64,
+}
+
+/// Turns the signals of one source into events.
+pub struct Stream {
+    settings: Settings,
+    names: Names,
+    encoder: ImuEncoder,
+    bank: Arc<Bank>,
+    windower: Option<Box<Windower<ImuSample, SLOTS>>>,
+    past_windows: WindowCounts,
+    thin: u64,
+    trackers: Vec<Tracker>,
+    clock: Clock,
+    books: Accountant,
+}
+
+/// One class in this stream.
+#[derive(Debug)]
+struct Tracker {
+    events: EventTracker,
+    told: Option<Told>,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    /// A stream that has been told nothing. `pack_id` names the encoder's pack in events.
+    #[must_use]
+    pub fn new(settings: Settings, encoder: ImuEncoder, bank: Arc<Bank>, pack_id: String) -> Self {
+        let tracker = |class: &crate::classes::Class| {
+            let mut policy = settings.policy;
+            if let Some(seconds) = class.min_duration_s {
+                policy.min_duration_us = (f64::from(seconds) * 1e6) as u64;
+            }
+            Tracker {
+                events: EventTracker::new(policy),
+                told: None,
+            }
+        };
+        Self {
+            names: Names {
+                stream: settings.name.clone(),
+                pack: pack_id,
+                bank: bank.id().to_owned(),
+            },
+            trackers: bank.classes().iter().map(tracker).collect(),
+            settings,
+            encoder,
+            bank,
+            windower: None,
+            past_windows: WindowCounts::default(),
+            thin: 0,
+            clock: Clock::new(),
+            books: Accountant::new(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    /// What it did so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut windows = self.past_windows;
+        if let Some(windower) = &self.windower {
+            add(&mut windows, windower.counts());
+        }
+        Totals {
+            ledger: self.books.ledger(),
+            windows,
+            thin: self.thin,
+        }
+    }
+
+    /// Samples of the source were given up before they came here.
+    pub fn dropped(&mut self, samples: u64) {
+        self.books.dropped_here(samples);
+    }
+
+    /// Takes a signal and calls `say` for what follows from it.
+    ///
+    /// # Errors
+    ///
+    /// The samples cannot be windowed or the encoder fails; the stream is then at its end.
+    pub fn take(&mut self, signal: Signal, say: &mut dyn FnMut(Output)) -> Result<(), StreamError> {
+        match signal {
+            Signal::Block(block) => self.take_block(&block, say)?,
+            Signal::Boot { boot_id } => {
+                self.clock.boot(boot_id);
+            }
+            Signal::Reboot { boot_id } => {
+                self.finish(say);
+                self.clock.boot(boot_id);
+                self.books.reboot();
+                if let Some(windower) = &mut self.windower {
+                    windower.restart();
+                }
+            }
+            Signal::NodeCounts {
+                t_dev_us,
+                sampled,
+                dropped,
+            } => self.books.node_counts(t_dev_us, sampled, dropped),
+            Signal::Frames(counts) => self.books.frames(counts),
+        }
+        Ok(())
+    }
+
+    /// Ends what is going on: the source has ended.
+    pub fn finish(&mut self, say: &mut dyn FnMut(Output)) {
+        let reporter = Reporter::of(self.settings.clock, &self.clock, &self.names);
+        for (tracker, class) in self.trackers.iter_mut().zip(self.bank.classes()) {
+            let reports = tracker.events.finish();
+            reporter.tell(tracker, &class.name, reports, say);
+        }
+    }
+
+    fn take_block(
+        &mut self,
+        block: &Block,
+        say: &mut dyn FnMut(Output),
+    ) -> Result<(), StreamError> {
+        self.books
+            .arrived(block.t_us, block.index, block.samples.len());
+        if let (Some(t_host_ns), Some(last)) = (block.t_host_ns, block.offsets_us.last()) {
+            self.clock
+                .observe(block.t_us.saturating_add(*last), t_host_ns);
+        }
+        self.fit_windower(block.rate_mhz)?;
+        let Some(windower) = &mut self.windower else {
+            return Ok(());
+        };
+        let mut scorer = Scorer {
+            encoder: &self.encoder,
+            bank: &self.bank,
+            stream: &self.settings.name,
+            shape: windower.shape(),
+            reporter: Reporter::of(self.settings.clock, &self.clock, &self.names),
+            trackers: &mut self.trackers,
+            thin: &mut self.thin,
+            failed: None,
+        };
+        for (offset_us, sample) in block.offsets_us.iter().zip(&block.samples) {
+            let t_us = block.t_us.saturating_add(*offset_us);
+            if windower.push(t_us, *sample, |window| scorer.score(&window, say)) {
+                self.books.received(1);
+            } else {
+                self.books.dropped_here(1);
+            }
+        }
+        scorer.failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Makes a windower for this rate, unless there is one.
+    fn fit_windower(&mut self, rate_mhz: u32) -> Result<(), StreamError> {
+        if let Some(windower) = &self.windower {
+            if windower.shape().rate_mhz == rate_mhz {
+                return Ok(());
+            }
+            add(&mut self.past_windows, windower.counts());
+        }
+        let rate_hz = rate_mhz as f32 / 1000.0;
+        let len = self
+            .encoder
+            .front_end()
+            .input_len(rate_hz)
+            .map_err(EncodeError::from)?;
+        let hop = ((self.settings.hop_s * rate_hz).round() as usize).clamp(1, len);
+        let shape = WindowShape { len, hop, rate_mhz };
+        let windower =
+            Windower::new(shape).map_err(|source| StreamError::Window { rate_hz, source })?;
+        self.windower = Some(Box::new(windower));
+        Ok(())
+    }
+}
+
+fn add(sum: &mut WindowCounts, counts: WindowCounts) {
+    sum.made += counts.made;
+    sum.empty += counts.empty;
+    sum.late += counts.late;
+}
+
+/// What scores the windows of one block.
+struct Scorer<'a> {
+    encoder: &'a ImuEncoder,
+    bank: &'a Bank,
+    stream: &'a str,
+    shape: WindowShape,
+    reporter: Reporter<'a>,
+    trackers: &'a mut [Tracker],
+    thin: &'a mut u64,
+    failed: Option<EncodeError>,
+}
+
+impl Scorer<'_> {
+    fn score(&mut self, window: &Window<'_, ImuSample>, say: &mut dyn FnMut(Output)) {
+        if self.failed.is_some() {
+            return;
+        }
+        if window.coverage < MIN_COVERAGE {
+            *self.thin += 1;
+            return;
+        }
+        let rate_hz = self.shape.rate_mhz as f32 / 1000.0;
+        let embedding = match self.encoder.embed(window.samples, rate_hz) {
+            Ok(embedding) => embedding,
+            Err(error) => {
+                self.failed = Some(error);
+                return;
+            }
+        };
+        let scores = self
+            .bank
+            .scores(&embedding, self.encoder.scoring().temperature);
+        say(Output::Window(Scored {
+            stream: self.stream.to_owned(),
+            t_start_us: window.t_start_us,
+            t_end_us: window.t_end_us,
+            coverage: window.coverage,
+            scores: scores.clone(),
+        }));
+        // A window speaks for its middle, one hop wide, so that windows that follow each other
+        // join without overlap.
+        let centre_us = window.t_start_us.midpoint(window.t_end_us);
+        let hop_us = self.shape.hop as u64 * 1_000_000_000 / u64::from(self.shape.rate_mhz);
+        let t_start_us = centre_us.saturating_sub(hop_us / 2);
+        for (index, class) in self.bank.classes().iter().enumerate() {
+            let tracker = &mut self.trackers[index];
+            let reports = tracker.events.observe(Observation {
+                t_start_us,
+                t_end_us: t_start_us.saturating_add(hop_us),
+                score: scores[index],
+                margin: scores[index] - second(&scores, index),
+                coverage: window.coverage,
+            });
+            self.reporter.tell(tracker, &class.name, reports, say);
+        }
+    }
+}
+
+/// Puts reports into the words and times of events.
+struct Reporter<'a> {
+    mode: ClockMode,
+    clock: &'a Clock,
+    names: &'a Names,
+}
+
+impl<'a> Reporter<'a> {
+    fn of(mode: ClockMode, clock: &'a Clock, names: &'a Names) -> Self {
+        Self { mode, clock, names }
+    }
+
+    fn tell(
+        &self,
+        tracker: &mut Tracker,
+        class: &str,
+        reports: impl IntoIterator<Item = Report>,
+        say: &mut dyn FnMut(Output),
+    ) {
+        for report in reports {
+            let start = self.time(report.t_start_us);
+            let end = self.time(report.t_end_us);
+            // An event keeps the start that it was first told with, though the clock may know
+            // better by now: its id is made of it.
+            let told = tracker.told.get_or_insert_with(|| Told {
+                id: event_id(&self.names.stream, class, start.t_ns),
+                t_start_ns: start.t_ns,
+            });
+            let times = Times {
+                t_end_ns: end.t_ns,
+                uncertainty_ns: start.uncertainty_ns.max(end.uncertainty_ns),
+                clock: end.state.name(),
+            };
+            let event = self.names.event(class, &report, told, times);
+            if event.is_end() {
+                tracker.told = None;
+            }
+            say(Output::Event(event));
+        }
+    }
+
+    fn time(&self, t_us: u64) -> HostTime {
+        match self.mode {
+            ClockMode::Host => self.clock.host_from_device(t_us),
+            ClockMode::Sample => HostTime {
+                t_ns: i64::try_from(t_us.saturating_mul(1000)).unwrap_or(i64::MAX),
+                uncertainty_ns: 0,
+                state: ClockState::Unsynced,
+            },
+        }
+    }
+}
