@@ -1,3 +1,75 @@
-//! Names events in sensor streams with classes typed as text.
+//! The `sensorium` program: names events in sensor streams with classes typed as text.
 
-fn main() {}
+mod cmd;
+mod listen;
+mod sense;
+mod truth;
+
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Names events in live sensor streams with classes typed as text, on the device, offline.
+///
+/// Results go to stdout, all else to stderr. Exit status: 0 done, 1 nothing found or a check
+/// failed, 2 an error.
+#[derive(Debug, Parser)]
+#[command(name = "sensorium", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play a real recording and name what happens in it.
+    Demo(cmd::demo::Args),
+    /// Listen to sensors and name what happens.
+    Run(cmd::run::Args),
+    /// Name what happens in a recording: the same events each time.
+    Replay(cmd::replay::Args),
+    /// Write embeddings of files or words as a NumPy array.
+    Embed(cmd::embed::Args),
+    /// Score files against classes.
+    Classify(cmd::classify::Args),
+    /// Work on class files.
+    #[command(subcommand)]
+    Classes(cmd::classes::Command),
+    /// Look into packs.
+    #[command(subcommand)]
+    Pack(cmd::pack::Command),
+    /// Check what this machine needs for sensing, and say how to mend it.
+    Doctor(cmd::doctor::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = io::stdout().lock();
+    let result = match cli.command {
+        Command::Demo(args) => cmd::demo::run(&args, &mut out),
+        Command::Run(args) => cmd::run::run(&args, &mut out),
+        Command::Replay(args) => cmd::replay::run(&args, &mut out),
+        Command::Embed(args) => cmd::embed::run(&args),
+        Command::Classify(args) => cmd::classify::run(&args, &mut out),
+        Command::Classes(command) => cmd::classes::run(&command),
+        Command::Pack(command) => cmd::pack::run(&command, &mut out),
+        Command::Doctor(args) => cmd::doctor::run(&args, &mut out),
+    };
+    match result.and_then(|code| Ok(out.flush().map(|()| code)?)) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sensorium: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether the reader of our results has had enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        kind == Some(ErrorKind::BrokenPipe)
+    })
+}

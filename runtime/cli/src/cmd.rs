@@ -1,0 +1,10 @@
+//! The commands, a file each: `Args` are the help, `run` is the command.
+
+pub mod classes;
+pub mod classify;
+pub mod demo;
+pub mod doctor;
+pub mod embed;
+pub mod pack;
+pub mod replay;
+pub mod run;

@@ -1,0 +1,95 @@
+//! `sensorium classify`
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use sensorium_core::score::best;
+use sensorium_engine::bank::Bank;
+use sensorium_engine::event::rounded;
+use sensorium_engine::sink::bar;
+use sensorium_pack::Modality;
+use serde_json::{Map, Value, json};
+
+use super::embed::{Embedded, SenseArgs};
+use crate::sense::{load_classes, load_space, open_pack};
+
+/// Classes of a line for people.
+const SHOWN: usize = 3;
+
+/// Score files against classes: a line for each row of each input.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Recordings: CSV files, or arrays [samples, 6] or [rows, samples, 6] as .npy.
+    #[arg(required = true)]
+    input: Vec<PathBuf>,
+    #[command(flatten)]
+    sense: SenseArgs,
+    /// The classes, as classes.toml or compiled by `classes build`; the pack's by default.
+    #[arg(long, value_name = "FILE")]
+    classes: Option<PathBuf>,
+    /// Folder with the text model of the pack, for words that the pack does not know.
+    #[arg(long, value_name = "DIR")]
+    text_model: Option<PathBuf>,
+    /// Print JSON lines: {"input": ..., "row": ..., "scores": {...}}.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let pack = open_pack(args.sense.pack.as_deref())?;
+    let encoder = args.sense.load_encoder(&pack)?;
+    let space = load_space(&pack, encoder.space(), args.text_model.as_deref())?;
+    let compiled = load_classes(&pack, &space, args.classes.as_deref())?;
+    let bank = Bank::new(&compiled, Modality::from(args.sense.modality))?;
+    // All inputs are read before the first line, so that a bad one leaves nothing half-told.
+    for embedded in args.sense.embed(&encoder, &args.input)? {
+        let scores = bank.scores(&embedded.embedding, encoder.scoring().temperature);
+        if args.json {
+            write_json(&embedded, &bank, &scores, out)?;
+        } else {
+            write_line(&embedded, &bank, &scores, out)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_json(
+    embedded: &Embedded,
+    bank: &Bank,
+    scores: &[f32],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    // Not rounded: whoever compares scores shall not find ties that we made.
+    let scores: Map<String, Value> = bank
+        .classes()
+        .iter()
+        .zip(scores)
+        .map(|(class, score)| (class.name.clone(), json!(score)))
+        .collect();
+    let line = json!({
+        "input": embedded.input.to_string_lossy(),
+        "row": embedded.row,
+        "scores": scores,
+    });
+    writeln!(out, "{line}")
+}
+
+fn write_line(
+    embedded: &Embedded,
+    bank: &Bank,
+    scores: &[f32],
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut left = scores[..bank.classes().len()].to_vec();
+    write!(out, "{} {}", embedded.input.display(), embedded.row)?;
+    for _ in 0..SHOWN.min(left.len()) {
+        let Some(best) = best(&left) else { break };
+        let score = rounded(best.score);
+        let name = &bank.classes()[best.class].name;
+        write!(out, "  {} {score:.2} {name}", bar(score))?;
+        left[best.class] = f32::NEG_INFINITY;
+    }
+    writeln!(out)
+}

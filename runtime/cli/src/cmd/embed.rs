@@ -1,0 +1,168 @@
+//! `sensorium embed`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail, ensure};
+use clap::ValueEnum;
+use sensorium_core::feature::ImuUnits;
+use sensorium_engine::encode::ImuEncoder;
+use sensorium_engine::input::read_imu;
+use sensorium_engine::npy::Array;
+use sensorium_pack::{Modality, Pack, write_whole};
+
+use super::replay::units;
+use crate::sense::{load_space, open_pack};
+
+/// Write embeddings of files or words as a NumPy array: one normalised row an input.
+///
+/// An input longer than the encoder's window is embedded window by window and averaged.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Recordings: CSV files, or arrays [samples, 6] or [rows, samples, 6] as .npy.
+    input: Vec<PathBuf>,
+    #[command(flatten)]
+    sense: SenseArgs,
+    /// Words to embed; may be repeated. Their rows follow those of the inputs.
+    #[arg(long = "text", value_name = "WORDS")]
+    text: Vec<String>,
+    /// The array to write, [inputs, dimensions].
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Folder with the text model of the pack, for words that the pack does not know.
+    #[arg(long, value_name = "DIR")]
+    text_model: Option<PathBuf>,
+}
+
+/// Which encoder, and how its inputs were recorded.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SenseArgs {
+    /// The pack; the built-in one by default.
+    #[arg(long, value_name = "FILE")]
+    pub pack: Option<PathBuf>,
+    /// The sense.
+    #[arg(long, value_enum)]
+    pub modality: ModalityArg,
+    /// How often the sensor sampled, in hertz; as the encoder by default.
+    #[arg(long, value_name = "HZ")]
+    pub rate_hz: Option<f32>,
+    /// Units of arrays, and of CSV columns that name none; the encoder's by default.
+    #[arg(long, value_name = "ACC,GYRO", value_parser = units)]
+    pub units: Option<ImuUnits>,
+}
+
+/// A sense, or words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModalityArg {
+    /// Acceleration and angular rate.
+    Imu,
+    /// Sound.
+    Audio,
+    /// Long-wave infrared.
+    Thermal,
+    /// Distance images.
+    Depth,
+    /// Pictures.
+    Image,
+    /// Words.
+    Text,
+}
+
+impl From<ModalityArg> for Modality {
+    fn from(arg: ModalityArg) -> Self {
+        match arg {
+            ModalityArg::Imu => Self::Imu,
+            ModalityArg::Audio => Self::Audio,
+            ModalityArg::Thermal => Self::Thermal,
+            ModalityArg::Depth => Self::Depth,
+            ModalityArg::Image => Self::Image,
+            ModalityArg::Text => Self::Text,
+        }
+    }
+}
+
+/// One embedding and where it came from.
+#[derive(Debug)]
+pub struct Embedded {
+    /// The file.
+    pub input: PathBuf,
+    /// The row within it.
+    pub row: usize,
+    /// The embedding.
+    pub embedding: Vec<f32>,
+}
+
+impl SenseArgs {
+    /// The pack's encoder for the sense.
+    pub fn load_encoder(&self, pack: &Pack) -> anyhow::Result<ImuEncoder> {
+        let modality = Modality::from(self.modality);
+        if modality != Modality::Imu && pack.manifest().encoder(modality).is_none() {
+            let name = &pack.manifest().name;
+            bail!("pack {name} has no encoder for {modality}");
+        }
+        Ok(ImuEncoder::load(pack)?)
+    }
+
+    /// Embeds every row of the inputs, in order.
+    pub fn embed(&self, encoder: &ImuEncoder, inputs: &[PathBuf]) -> anyhow::Result<Vec<Embedded>> {
+        let front_end = encoder.front_end();
+        let rate_hz = self.rate_hz.unwrap_or(front_end.rate_hz);
+        let mut embedded = Vec::new();
+        for input in inputs {
+            let is_array = input
+                .extension()
+                .is_some_and(|extension| extension == "npy");
+            let units = self.units.or(is_array.then_some(front_end.units));
+            for (row, samples) in read_imu(input, units)?.iter().enumerate() {
+                let embedding = encoder
+                    .embed_recording(samples, rate_hz)
+                    .with_context(|| format!("{input:?}, row {row}"))?;
+                embedded.push(Embedded {
+                    input: input.clone(),
+                    row,
+                    embedding,
+                });
+            }
+        }
+        Ok(embedded)
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    ensure!(
+        !(args.input.is_empty() && args.text.is_empty()),
+        "nothing to embed: give files, or --text \"words\""
+    );
+    let pack = open_pack(args.sense.pack.as_deref())?;
+    let mut rows = Vec::new();
+    let space_name = if args.sense.modality == ModalityArg::Text {
+        ensure!(
+            args.input.is_empty(),
+            "words are given as --text \"words\", not as files"
+        );
+        let spaces = &pack.manifest().spaces;
+        spaces.first().map(|space| space.name.clone())
+    } else {
+        let encoder = args.sense.load_encoder(&pack)?;
+        let embedded = args.sense.embed(&encoder, &args.input)?;
+        rows.extend(embedded.into_iter().map(|e| e.embedding));
+        Some(encoder.space().to_owned())
+    };
+    if !args.text.is_empty() {
+        let name = space_name.context("the pack has no space")?;
+        let space = load_space(&pack, &name, args.text_model.as_deref())?;
+        for words in &args.text {
+            rows.push(space.class_vector(std::slice::from_ref(words))?);
+        }
+    }
+    let dim = rows.first().map_or(0, Vec::len);
+    let array = Array {
+        shape: vec![rows.len(), dim],
+        values: rows.into_iter().flatten().collect(),
+    };
+    write_whole(&args.out, &array.to_bytes()?)
+        .with_context(|| format!("writing {:?}", args.out))?;
+    eprintln!("sensorium: {} rows of {dim} numbers", array.shape[0]);
+    Ok(ExitCode::SUCCESS)
+}

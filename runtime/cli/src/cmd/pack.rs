@@ -1,0 +1,136 @@
+//! `sensorium pack`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use sensorium_engine::bank::Bank;
+use sensorium_engine::encode::ImuEncoder;
+use sensorium_pack::{FrontEnd, Modality, Pack};
+use serde_json::json;
+
+use crate::sense::{load_classes, load_space, open_pack};
+
+/// Look into packs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what a pack holds and where it comes from.
+    Inspect(Args),
+    /// Check every hash, run each encoder on its golden input, and read the classes.
+    Verify(Args),
+}
+
+/// Which pack.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The pack; the built-in one by default.
+    pack: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub fn run(command: &Command, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Inspect(args) => inspect(args, out),
+        Command::Verify(args) => verify(args, out),
+    }
+}
+
+fn inspect(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let pack = open_pack(args.pack.as_deref())?;
+    let manifest = pack.manifest();
+    if args.json {
+        serde_json::to_writer_pretty(&mut *out, manifest)?;
+        writeln!(out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let bytes: u64 = manifest.members.iter().map(|member| member.bytes).sum();
+    writeln!(out, "pack {} ({} kB)", pack.id(), bytes / 1000)?;
+    for space in &manifest.spaces {
+        writeln!(
+            out,
+            "space {}: {} dimensions, words by {}",
+            space.name, space.dim, space.text_model
+        )?;
+    }
+    for encoder in &manifest.encoders {
+        let FrontEnd::Imu {
+            rate_hz,
+            samples,
+            units,
+        } = &encoder.front_end;
+        writeln!(
+            out,
+            "encoder {}: {} into {}; {samples} samples at {rate_hz} Hz in {units}",
+            encoder.name, encoder.modality, encoder.space
+        )?;
+        writeln!(
+            out,
+            "  scores: temperature {}, enter {}, exit {}",
+            encoder.scoring.temperature, encoder.scoring.enter, encoder.scoring.exit
+        )?;
+    }
+    write_provenance(&pack, out)?;
+    for member in &manifest.members {
+        writeln!(
+            out,
+            "{:>10}  {}  {}",
+            member.bytes,
+            &member.sha256[..12],
+            member.path
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_provenance(pack: &Pack, out: &mut impl Write) -> anyhow::Result<()> {
+    for provenance in &pack.manifest().provenance {
+        writeln!(out, "where {} comes from", provenance.encoder)?;
+        writeln!(out, "  bound to: {}", provenance.binding)?;
+        for data in &provenance.data {
+            writeln!(out, "  trained on: {} ({})", data.name, data.licence)?;
+        }
+        writeln!(out, "  split: {}", provenance.split)?;
+        writeln!(
+            out,
+            "  command: {} (seed {})",
+            provenance.command, provenance.seed
+        )?;
+        for (name, value) in &provenance.metrics {
+            writeln!(out, "  {name}: {value}")?;
+        }
+    }
+    Ok(())
+}
+
+fn verify(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let pack = open_pack(args.pack.as_deref())?;
+    // Loading runs the golden input through the encoder.
+    let encoder = ImuEncoder::load(&pack)?;
+    let space = load_space(&pack, encoder.space(), None)?;
+    let classes = load_classes(&pack, &space, None)?;
+    let bank = Bank::new(&classes, Modality::Imu)?;
+    let members = pack.manifest().members.len();
+    if args.json {
+        let report = json!({
+            "pack": pack.id(),
+            "members": members,
+            "encoders": [encoder.name()],
+            "classes": bank.classes().len(),
+            "ok": true,
+        });
+        writeln!(out, "{report}")?;
+    } else {
+        writeln!(
+            out,
+            "{}: {members} members as they were packed; encoder {} passes its self-test; {} classes",
+            pack.id(),
+            encoder.name(),
+            bank.classes().len()
+        )?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,87 @@
+//! `sensorium replay`
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use sensorium_core::feature::ImuUnits;
+use sensorium_engine::config::{
+    DEFAULT_HOP_S, EventsConfig, check_hop_s, check_rate_hz, check_speed,
+};
+use sensorium_engine::stream::{ClockMode, Settings};
+
+use super::run::{line, write_events};
+use crate::listen::open_replay;
+use crate::sense::{ImuSense, Options};
+
+/// Name what happens in a recording: the same events each time.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The recording: a CSV file with columns such as acc_x_g and gyro_x_rads.
+    input: PathBuf,
+    #[command(flatten)]
+    recording: Recording,
+    /// The stream's name in events.
+    #[arg(long, value_name = "NAME", default_value = "imu")]
+    stream: String,
+    /// From the start of one window to the start of the next, in seconds.
+    #[arg(long, default_value_t = DEFAULT_HOP_S)]
+    hop_s: f32,
+    /// Print events as JSON lines.
+    #[arg(long)]
+    json: bool,
+    /// Write events as JSON lines to this file; it is replaced.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    sense: Options,
+}
+
+/// How a recording is to be read and played.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Recording {
+    /// How often the sensor sampled, in hertz, if the file has no times.
+    #[arg(long, value_name = "HZ")]
+    pub rate_hz: Option<f32>,
+    /// Units of columns that name none.
+    #[arg(long, value_name = "ACC,GYRO", value_parser = units)]
+    pub units: Option<ImuUnits>,
+    /// So many times as fast as it was; as fast as it can by default.
+    #[arg(long, value_name = "TIMES")]
+    pub speed: Option<f64>,
+}
+
+impl Recording {
+    /// Checks the numbers.
+    pub fn check(&self) -> anyhow::Result<()> {
+        check_rate_hz(self.rate_hz)?;
+        check_speed(self.speed)?;
+        Ok(())
+    }
+}
+
+/// Reads units such as `g,rad/s`.
+pub fn units(text: &str) -> anyhow::Result<ImuUnits> {
+    Ok(text.parse::<ImuUnits>()?)
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    args.recording.check()?;
+    check_hop_s(args.hop_s)?;
+    let Recording {
+        rate_hz,
+        units,
+        speed,
+    } = args.recording;
+    let source = open_replay(&args.input, rate_hz, units, speed)?;
+    let sense = ImuSense::load(&args.sense)?;
+    let settings = Settings {
+        name: args.stream.clone(),
+        hop_s: args.hop_s,
+        policy: EventsConfig::default().policy(sense.encoder.scoring()),
+        clock: ClockMode::Sample,
+    };
+    let lines = vec![line(Box::new(source), settings, &sense)];
+    write_events(lines, args.json, args.out.as_ref(), out)
+}

@@ -1,0 +1,176 @@
+//! `sensorium run`
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use sensorium_engine::config::{Config, DEFAULT_HOP_S, EventsConfig, SourceConfig, StreamConfig};
+use sensorium_engine::pipeline::Line;
+use sensorium_engine::sink::{Human, JsonLines, Sink};
+use sensorium_engine::source::Source;
+use sensorium_engine::source::serial::Serial;
+use sensorium_engine::stream::{ClockMode, Output, Settings, Stream};
+use sensorium_pack::Modality;
+
+use crate::listen::{exit_code, listen, open_replay};
+use crate::sense::{ImuSense, Options};
+
+/// Listen to sensors and name what happens.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration; see `docs/configuration.md`.
+    #[arg(long, value_name = "FILE", required_unless_present = "serial")]
+    config: Option<PathBuf>,
+    /// Without a configuration: the port that a node is on.
+    #[arg(long, value_name = "PORT", conflicts_with = "config")]
+    serial: Option<PathBuf>,
+    /// Without a configuration: the stream's name in events.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "imu",
+        conflicts_with = "config"
+    )]
+    stream: String,
+    /// Without a configuration: speed of the port, in bits per second.
+    #[arg(long, default_value_t = 921_600, conflicts_with = "config")]
+    baud: u32,
+    /// What the times of events mean; overrides the configuration.
+    #[arg(long, value_enum)]
+    clock: Option<ClockArg>,
+    /// Print events as JSON lines.
+    #[arg(long)]
+    json: bool,
+    /// Write events as JSON lines to this file; it is replaced.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    sense: Options,
+}
+
+/// What the times of events mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ClockArg {
+    /// The host's time at which the sample was taken, as well as it is known.
+    Host,
+    /// The sample's own time, from its number and rate: the same in every replay.
+    Sample,
+}
+
+impl From<ClockArg> for ClockMode {
+    fn from(arg: ClockArg) -> Self {
+        match arg {
+            ClockArg::Host => Self::Host,
+            ClockArg::Sample => Self::Sample,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let config = config(args)?;
+    let options = Options {
+        pack: args.sense.pack.clone().or(config.pack),
+        classes: args.sense.classes.clone().or(config.classes),
+        text_model: args.sense.text_model.clone().or(config.text_model),
+    };
+    let clock = args.clock.map_or(config.clock, ClockMode::from);
+    let sense = ImuSense::load(&options)?;
+    let mut lines = Vec::new();
+    for stream in &config.streams {
+        let source = open_source(&stream.name, &stream.source)
+            .with_context(|| format!("stream {:?}", stream.name))?;
+        let settings = Settings {
+            name: stream.name.clone(),
+            hop_s: stream.hop_s,
+            policy: config.events.policy(sense.encoder.scoring()),
+            clock,
+        };
+        lines.push(line(source, settings, &sense));
+    }
+    write_events(lines, args.json, args.out.as_ref(), out)
+}
+
+/// A stream of this sense.
+pub fn line(source: Box<dyn Source>, settings: Settings, sense: &ImuSense) -> Line {
+    Line {
+        source,
+        clock: settings.clock,
+        stream: Stream::new(
+            settings,
+            sense.encoder.clone(),
+            sense.bank.clone(),
+            sense.pack_id.clone(),
+        ),
+    }
+}
+
+/// Runs streams and writes their events.
+pub fn write_events(
+    lines: Vec<Line>,
+    json: bool,
+    file: Option<&PathBuf>,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
+    let mut file = match file {
+        Some(path) => {
+            let created = File::create(path).with_context(|| format!("writing {path:?}"))?;
+            Some(JsonLines(created))
+        }
+        None => None,
+    };
+    let mut sink: Box<dyn Sink + '_> = if json {
+        Box::new(JsonLines(out))
+    } else {
+        Box::new(Human(out))
+    };
+    let mut events = 0;
+    let summaries = listen(lines, |output| {
+        if let Output::Event(event) = output {
+            events += 1;
+            match &mut file {
+                Some(file) => file.event(&event)?,
+                None => sink.event(&event)?,
+            }
+        }
+        Ok(())
+    })?;
+    exit_code(summaries, events)
+}
+
+fn config(args: &Args) -> anyhow::Result<Config> {
+    if let Some(path) = &args.config {
+        return Config::open(path).with_context(|| format!("configuration {path:?}"));
+    }
+    Ok(Config {
+        pack: None,
+        classes: None,
+        text_model: None,
+        clock: ClockMode::Host,
+        streams: vec![StreamConfig {
+            name: args.stream.clone(),
+            modality: Modality::Imu,
+            source: SourceConfig::Serial {
+                port: args.serial.clone().unwrap_or_default(),
+                baud: args.baud,
+            },
+            hop_s: DEFAULT_HOP_S,
+        }],
+        events: EventsConfig::default(),
+    })
+}
+
+fn open_source(name: &str, source: &SourceConfig) -> anyhow::Result<Box<dyn Source>> {
+    Ok(match source {
+        SourceConfig::Serial { port, baud } => Box::new(Serial::open(port, *baud)?),
+        SourceConfig::Csv {
+            path,
+            rate_hz,
+            speed,
+            ..
+        } => Box::new(open_replay(path, *rate_hz, source.units(name)?, *speed)?),
+    })
+}

@@ -1,0 +1,94 @@
+//! Running streams from a command: signals, summaries, exit status.
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, ensure};
+use sensorium_core::feature::ImuUnits;
+use sensorium_engine::pipeline::{self, Line, Summary};
+use sensorium_engine::source::csv::Recording;
+use sensorium_engine::source::replay::Replay;
+use sensorium_engine::stream::Output;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+
+/// Runs streams until they end or a signal comes, and prints what became of their samples.
+pub fn listen(
+    lines: Vec<Line>,
+    on_output: impl FnMut(Output) -> io::Result<()>,
+) -> anyhow::Result<Vec<Summary>> {
+    let stop = stop_on_signals().context("handling signals")?;
+    let summaries = pipeline::run(lines, &stop, on_output)?;
+    for summary in &summaries {
+        eprintln!("sensorium: {}", describe(summary));
+    }
+    Ok(summaries)
+}
+
+/// 0 if every stream came to its end in order and said something, 1 if nothing was said.
+pub fn exit_code(summaries: Vec<Summary>, events: u64) -> anyhow::Result<ExitCode> {
+    for summary in summaries {
+        let name = summary.name;
+        summary.result.with_context(|| format!("stream {name:?}"))?;
+    }
+    Ok(if events > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+/// A recording to be played at `rate_hz`, or at the rate that its times tell.
+pub fn open_replay(
+    path: &Path,
+    rate_hz: Option<f32>,
+    units: Option<ImuUnits>,
+    speed: Option<f64>,
+) -> anyhow::Result<Replay> {
+    let recording = Recording::open(path, units)?;
+    let rate_mhz = rate_mhz(&recording, rate_hz).with_context(|| format!("{path:?}"))?;
+    Ok(Replay::new(recording, rate_mhz, speed))
+}
+
+/// How often a recording was sampled, in millihertz.
+pub fn rate_mhz(recording: &Recording, rate_hz: Option<f32>) -> anyhow::Result<u32> {
+    if let Some(rate_hz) = rate_hz {
+        return Ok((f64::from(rate_hz) * 1000.0).round() as u32);
+    }
+    let told = recording.rate_mhz();
+    let rate_mhz = told.context("how often was it sampled? Say it as --rate-hz 50")?;
+    ensure!(
+        (25_000..=400_000).contains(&rate_mhz),
+        "its times are {} Hz apart, expected 25 to 400 Hz",
+        f64::from(rate_mhz) / 1000.0
+    );
+    Ok(rate_mhz)
+}
+
+fn describe(summary: &Summary) -> String {
+    let totals = &summary.totals;
+    let missing = totals.windows.empty + totals.thin;
+    let mut text = format!(
+        "{}: {}; {} windows scored",
+        summary.name,
+        totals.ledger,
+        totals.windows.made - totals.thin
+    );
+    if missing > 0 {
+        text += &format!(", {missing} not for want of samples");
+    }
+    text
+}
+
+/// A flag that a signal sets; a second signal ends the process at once.
+fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop))?;
+        flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}

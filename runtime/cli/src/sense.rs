@@ -1,0 +1,110 @@
+//! What commands recognise with: a pack, its encoder, and classes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use sensorium_engine::bank::{Bank, CompiledClasses};
+use sensorium_engine::encode::ImuEncoder;
+use sensorium_engine::space::Space;
+use sensorium_pack::{Modality, Pack};
+
+/// The pack that every build carries.
+const BUILT_IN: &[u8] = include_bytes!("../../engine/packs/imu-hapt.pack");
+
+/// Which pack and words to use.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Options {
+    /// The pack; the built-in one by default.
+    #[arg(long, value_name = "FILE")]
+    pub pack: Option<PathBuf>,
+    /// The classes, as classes.toml or compiled by `classes build`; the pack's by default.
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<PathBuf>,
+    /// Folder with the text model of the pack (model.onnx, tokenizer.json), for words that the
+    /// pack does not know.
+    #[arg(long, value_name = "DIR")]
+    pub text_model: Option<PathBuf>,
+}
+
+/// Opens a pack, or the built-in one.
+pub fn open_pack(path: Option<&Path>) -> anyhow::Result<Pack> {
+    match path {
+        Some(path) => Pack::open(path).with_context(|| format!("pack {path:?}")),
+        None => Pack::from_bytes(BUILT_IN).context("the built-in pack"),
+    }
+}
+
+/// Loads a space of the pack, with the text model if there is one.
+pub fn load_space(pack: &Pack, name: &str, text_model: Option<&Path>) -> anyhow::Result<Space> {
+    let space = Space::load(pack, name)?;
+    match text_model {
+        Some(dir) => space
+            .with_text_model(dir)
+            .with_context(|| format!("text model {dir:?}")),
+        None => Ok(space),
+    }
+}
+
+/// The classes of a file, or the pack's own.
+pub fn load_classes(
+    pack: &Pack,
+    space: &Space,
+    path: Option<&Path>,
+) -> anyhow::Result<CompiledClasses> {
+    match path {
+        Some(path) => {
+            CompiledClasses::open(path, space).with_context(|| format!("classes {path:?}"))
+        }
+        None => {
+            let member = &pack.manifest().classes;
+            let text = std::str::from_utf8(pack.member(member)?);
+            text.map_err(anyhow::Error::from)
+                .and_then(|text| Ok(CompiledClasses::parse(text, space)?))
+                .with_context(|| format!("member {member:?} of the pack"))
+        }
+    }
+}
+
+/// All that inertial windows are recognised with.
+#[derive(Debug)]
+pub struct ImuSense {
+    /// As events name the pack.
+    pub pack_id: String,
+    /// The encoder.
+    pub encoder: ImuEncoder,
+    /// The classes.
+    pub bank: Arc<Bank>,
+}
+
+impl ImuSense {
+    /// Loads and self-tests what the options name.
+    pub fn load(options: &Options) -> anyhow::Result<Self> {
+        let pack = open_pack(options.pack.as_deref())?;
+        let encoder = ImuEncoder::load(&pack)?;
+        let space = load_space(&pack, encoder.space(), options.text_model.as_deref())?;
+        let compiled = load_classes(&pack, &space, options.classes.as_deref())?;
+        warn_of_unheld_promises(&compiled);
+        let bank = Bank::new(&compiled, Modality::Imu)?;
+        Ok(Self {
+            pack_id: pack.id(),
+            encoder,
+            bank: Arc::new(bank),
+        })
+    }
+}
+
+fn warn_of_unheld_promises(compiled: &CompiledClasses) {
+    let budgeted = |class: &&_| is_budgeted(class);
+    if let Some(class) = compiled.classes.classes.iter().find(budgeted) {
+        eprintln!(
+            "sensorium: warning: class {:?} has false_alarms_per_hour, which nothing holds until \
+             there is `sensorium calibrate`",
+            class.name
+        );
+    }
+}
+
+fn is_budgeted(class: &sensorium_engine::classes::Class) -> bool {
+    class.false_alarms_per_hour.is_some()
+}

@@ -1,0 +1,89 @@
+//! What a labelled recording says, beside what was recognised.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use sensorium_engine::bank::Bank;
+use sensorium_engine::source::csv::{Labels, Recording};
+use sensorium_engine::stream::Scored;
+
+/// Compares scored windows with the labels of their recording.
+#[derive(Debug)]
+pub struct Truth {
+    labels: Option<Labels>,
+    times_us: Option<Vec<u64>>,
+    rate_mhz: u32,
+    bank: Arc<Bank>,
+    /// Windows of each class by their label, and how many of them were named right.
+    windows: BTreeMap<usize, (u64, u64)>,
+    /// Windows whose label is none of the classes, or that have no label for their greater part.
+    others: u64,
+}
+
+impl Truth {
+    /// The labels of a recording, nothing compared yet.
+    pub fn new(recording: &Recording, rate_mhz: u32, bank: Arc<Bank>) -> Self {
+        Self {
+            labels: recording.labels.clone(),
+            times_us: recording.times_us.clone(),
+            rate_mhz,
+            bank,
+            windows: BTreeMap::new(),
+            others: 0,
+        }
+    }
+
+    /// Takes note of a window: right if its best class is the label of its greater part.
+    pub fn compare(&mut self, scored: &Scored) {
+        let Some(labels) = &self.labels else { return };
+        let samples = self.sample_at(scored.t_start_us)..self.sample_at(scored.t_end_us);
+        let expected = labels.majority(samples).and_then(|label| {
+            let mut classes = self.bank.classes().iter();
+            classes.position(|class| class.is_labelled(label))
+        });
+        let Some(expected) = expected else {
+            self.others += 1;
+            return;
+        };
+        let (windows, right) = self.windows.entry(expected).or_default();
+        *windows += 1;
+        let named = self.bank.best(&scored.scores).map(|(class, _)| class);
+        if named == Some(&self.bank.classes()[expected].name) {
+            *right += 1;
+        }
+    }
+
+    /// Says how many were right.
+    pub fn summarise(&self, out: &mut impl Write) -> io::Result<()> {
+        if self.labels.is_none() {
+            return writeln!(
+                out,
+                "sensorium: the recording has no labels to compare with"
+            );
+        }
+        let sum = |of: fn(&(u64, u64)) -> u64| self.windows.values().map(of).sum::<u64>();
+        let (windows, right) = (sum(|counts| counts.0), sum(|counts| counts.1));
+        writeln!(
+            out,
+            "sensorium: {right} of {windows} labelled windows named right ({:.1} %); {} more have \
+             no label of a class",
+            100.0 * right as f64 / windows.max(1) as f64,
+            self.others
+        )?;
+        for (class, (windows, right)) in &self.windows {
+            let name = &self.bank.classes()[*class].name;
+            writeln!(out, "  {name:18} {right:4} of {windows}")?;
+        }
+        Ok(())
+    }
+
+    /// Index of the first sample at or after a time.
+    fn sample_at(&self, t_us: u64) -> usize {
+        match &self.times_us {
+            Some(times_us) => times_us.partition_point(|&time_us| time_us < t_us),
+            // Window times are rounded down to the microsecond; a sample is never that short.
+            None => (u128::from(t_us + 1) * u128::from(self.rate_mhz) / 1_000_000_000) as usize,
+        }
+    }
+}
