@@ -1,1 +1,63 @@
-//! What the tests of several packages share.
+//! What the tests of several packages share: the built-in pack and the demo's recording, and a
+//! stream that recognises with them.
+
+use std::sync::Arc;
+
+use sensorium_core::ImuSample;
+use sensorium_core::event::EventPolicy;
+use sensorium_engine::bank::{Bank, CompiledClasses};
+use sensorium_engine::config::DEFAULT_HOP_S;
+use sensorium_engine::encode::ImuEncoder;
+use sensorium_engine::source::csv::Recording;
+use sensorium_engine::space::Space;
+use sensorium_engine::stream::{ClockMode, Settings, Stream};
+use sensorium_pack::{Modality, Pack};
+
+/// The pack that every build carries.
+pub const PACK: &[u8] = include_bytes!("../../../runtime/engine/packs/imu-hapt.pack");
+
+/// The recording that the demo plays: 3.5 minutes of a phone at the waist.
+pub const WALK: &[u8] = include_bytes!("../../../runtime/cli/demo/user30.csv");
+
+/// The rate of [`WALK`], in millihertz.
+pub const WALK_RATE_MHZ: u32 = 50_000;
+
+/// The samples of [`WALK`].
+///
+/// # Panics
+///
+/// If the file is not a recording.
+#[must_use]
+pub fn walk() -> Vec<ImuSample> {
+    match Recording::read(WALK, "walk.csv".as_ref(), None) {
+        Ok(recording) => recording.samples,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// A stream that recognises the built-in pack's classes, with times from samples.
+///
+/// # Panics
+///
+/// If the pack cannot be used.
+#[must_use]
+pub fn stream(name: &str) -> Stream {
+    let build = || -> Result<Stream, Box<dyn std::error::Error>> {
+        let pack = Pack::from_bytes(PACK)?;
+        let encoder = ImuEncoder::load(&pack)?;
+        let space = Space::load(&pack, encoder.space())?;
+        let classes = std::str::from_utf8(pack.member(&pack.manifest().classes)?)?;
+        let bank = Bank::new(&CompiledClasses::parse(classes, &space)?, Modality::Imu)?;
+        let settings = Settings {
+            name: name.to_owned(),
+            hop_s: DEFAULT_HOP_S,
+            policy: EventPolicy::default(),
+            clock: ClockMode::Sample,
+        };
+        Ok(Stream::new(settings, encoder, Arc::new(bank), pack.id()))
+    };
+    match build() {
+        Ok(stream) => stream,
+        Err(error) => panic!("{error}"),
+    }
+}
