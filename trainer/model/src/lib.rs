@@ -1,1 +1,25 @@
-//! Encoders, losses and checkpoints.
+//! Encoders, their loss and their checkpoints, on any burn backend.
+//!
+//! ```text
+//! window [B, 6, T] ─▶ ImuEncoder ─▶ embedding [B, E], L2-normalised ─┐
+//! class embeddings [C, E], frozen ────────────────────────────────────┴▶ info_nce ─▶ loss
+//! ```
+//!
+//! The structure is ImageBind's (Girdhar et al. 2023) at dimensions of one's choice. Weights leave
+//! and enter as a [`Weights`](weights::Weights) under ImageBind's names, so a checkpoint of either
+//! can be read by the other, and an exporter needs no training library.
+//!
+//! # Features
+//!
+//! `flex` (default) trains on CPU cores, `wgpu` and `cuda` on a GPU. [`backend::Training`] is the
+//! best that was compiled in.
+
+#[cfg(any(feature = "flex", feature = "wgpu", feature = "cuda"))]
+pub mod backend;
+pub mod block;
+pub mod gradient;
+pub mod imu;
+pub mod loss;
+pub mod weights;
+
+pub use imu::{ImuEncoder, ImuEncoderConfig};
