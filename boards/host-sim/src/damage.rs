@@ -132,10 +132,17 @@ impl<L: Write + WriteReady> Destroyer<L> {
     /// Passes on what the link takes without waiting.
     fn pass_on(&mut self) -> Result<(), L::Error> {
         while !self.out.is_empty() && self.link.write_ready()? {
-            let took = self.link.write(&self.out)?;
-            self.out.drain(..took.min(self.out.len()));
+            if self.write_some()? == 0 {
+                break;
+            }
         }
         Ok(())
+    }
+
+    fn write_some(&mut self) -> Result<usize, L::Error> {
+        let took = self.link.write(&self.out)?.min(self.out.len());
+        self.out.drain(..took);
+        Ok(took)
     }
 }
 
@@ -148,10 +155,7 @@ impl<L: Write + WriteReady> Write for Destroyer<L> {
     }
 
     fn flush(&mut self) -> Result<(), L::Error> {
-        while !self.out.is_empty() {
-            let took = self.link.write(&self.out)?;
-            self.out.drain(..took.min(self.out.len()));
-        }
+        while !self.out.is_empty() && self.write_some()? > 0 {}
         self.link.flush()
     }
 }

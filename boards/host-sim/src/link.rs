@@ -2,25 +2,43 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use embedded_io::{ErrorType, Write, WriteReady};
 
+/// How long a [`Blocking`] link waits unless told otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A link that waits until the writer has room: back-pressure instead of loss.
 #[derive(Debug)]
 pub struct Blocking<'a, W> {
     writer: W,
     stop: &'a AtomicBool,
+    patience: Duration,
+    /// When the writer was found full, if it has taken nothing since.
+    full_since: Option<Instant>,
 }
 
 impl<'a, W: io::Write> Blocking<'a, W> {
     /// A link into `writer`. A writer that has no room may block or time out; it is asked again
-    /// until it takes something or `stop` is set.
+    /// until it takes something, `stop` is set, or a minute has passed. Then the link fails.
     pub fn new(writer: W, stop: &'a AtomicBool) -> Self {
-        Self { writer, stop }
+        Self {
+            writer,
+            stop,
+            patience: PATIENCE,
+            full_since: None,
+        }
+    }
+
+    /// Waits for so long instead for a writer that takes nothing. Once that has passed, the writer
+    /// is asked just once a write until it takes something again.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 }
 
@@ -31,10 +49,19 @@ impl<W> ErrorType for Blocking<'_, W> {
 impl<W: io::Write> Write for Blocking<'_, W> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         loop {
-            match self.writer.write(buf) {
-                Err(error) if is_full(&error) && !self.stop.load(Ordering::Relaxed) => {}
-                wrote => return wrote,
+            let error = match take(&mut self.writer, buf) {
+                Ok(took) => {
+                    self.full_since = None;
+                    return Ok(took);
+                }
+                Err(error) => error,
+            };
+            let since = *self.full_since.get_or_insert_with(Instant::now);
+            let goes_on = since.elapsed() < self.patience && !self.stop.load(Ordering::Relaxed);
+            if !(is_full(&error) && goes_on) {
+                return Err(error);
             }
+            std::thread::sleep(MOMENT);
         }
     }
 
@@ -60,8 +87,19 @@ pub struct Buffered {
     queue: Option<SyncSender<Vec<u8>>>,
     /// A write that found the queue full.
     refused: Option<Vec<u8>>,
-    abandoned: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: JoinHandle<()>,
+}
+
+/// What the two sides of a [`Buffered`] link tell each other.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Nobody waits any more for what is unwritten.
+    abandoned: AtomicBool,
+    /// The writer has failed, or was abandoned with something unwritten.
+    broken: AtomicBool,
+    /// Bytes that the writer has taken.
+    written: AtomicU64,
 }
 
 impl Buffered {
@@ -69,31 +107,38 @@ impl Buffered {
     /// moment if [`finish`](Self::finish) is to end the thread when nobody reads.
     pub fn new(writer: impl io::Write + Send + 'static) -> Self {
         let (queue, writes) = sync_channel(WRITES_QUEUED);
-        let abandoned = Arc::new(AtomicBool::new(false));
+        let shared = Arc::new(Shared::default());
         let thread = {
-            let abandoned = Arc::clone(&abandoned);
-            std::thread::spawn(move || write_all(writer, &writes, &abandoned))
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || write_all(writer, &writes, &shared))
         };
         Self {
             queue: Some(queue),
             refused: None,
-            abandoned,
+            shared,
             thread,
         }
     }
 
-    /// Waits until all is written, for `patience` at most; returns whether it is.
+    /// Waits until all is written, as long as the writer takes something every `patience`; returns
+    /// whether it is. Nothing can be written after that.
     pub fn finish(&mut self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
-        while !self.is_ready() && Instant::now() < until {
+        let (mut written, mut moved) = (0, Instant::now());
+        while !self.thread.is_finished() && moved.elapsed() < patience {
+            if self.is_ready() {
+                self.queue = None;
+            }
+            let now = self.shared.written.load(Ordering::Relaxed);
+            if now != written {
+                (written, moved) = (now, Instant::now());
+            }
             std::thread::sleep(MOMENT);
         }
         self.queue = None;
-        while !self.thread.is_finished() && Instant::now() < until {
-            std::thread::sleep(MOMENT);
-        }
-        self.abandoned.store(true, Ordering::Relaxed);
-        self.refused.is_none() && self.thread.is_finished()
+        self.shared.abandoned.store(true, Ordering::Relaxed);
+        self.refused.is_none()
+            && self.thread.is_finished()
+            && !self.shared.broken.load(Ordering::Relaxed)
     }
 
     /// Hands over the write that was refused; returns whether there is none left.
@@ -123,10 +168,7 @@ impl ErrorType for Buffered {
 
 impl Write for Buffered {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        if self.thread.is_finished() {
-            return Err(ErrorKind::BrokenPipe.into());
-        }
-        while !self.is_ready() {
+        while !self.write_ready()? {
             std::thread::sleep(MOMENT);
         }
         self.enqueue(buf.to_vec());
@@ -140,6 +182,9 @@ impl Write for Buffered {
 
 impl WriteReady for Buffered {
     fn write_ready(&mut self) -> io::Result<bool> {
+        if self.queue.is_none() || self.thread.is_finished() {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
         Ok(self.is_ready())
     }
 }
@@ -147,17 +192,33 @@ impl WriteReady for Buffered {
 /// Between two looks at something that another thread changes.
 const MOMENT: Duration = Duration::from_millis(1);
 
-fn write_all(mut writer: impl io::Write, writes: &Receiver<Vec<u8>>, abandoned: &AtomicBool) {
+fn write_all(mut writer: impl io::Write, writes: &Receiver<Vec<u8>>, shared: &Shared) {
     while let Ok(bytes) = writes.recv() {
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            match writer.write(rest) {
-                Ok(took) => rest = rest.get(took..).unwrap_or_default(),
-                Err(error) if is_full(&error) && !abandoned.load(Ordering::Relaxed) => {}
+            match take(&mut writer, rest) {
+                Ok(took) => {
+                    rest = rest.get(took..).unwrap_or_default();
+                    shared.written.fetch_add(took as u64, Ordering::Relaxed);
+                }
+                Err(error) if is_full(&error) && !shared.abandoned.load(Ordering::Relaxed) => {
+                    std::thread::sleep(MOMENT);
+                }
                 // Nobody reads: the node finds the link broken.
-                Err(_) => return,
+                Err(_) => {
+                    shared.broken.store(true, Ordering::Relaxed);
+                    return;
+                }
             }
         }
+    }
+}
+
+/// One write, which takes something or fails.
+fn take(writer: &mut impl io::Write, buf: &[u8]) -> io::Result<usize> {
+    match writer.write(buf) {
+        Ok(0) if !buf.is_empty() => Err(ErrorKind::WriteZero.into()),
+        wrote => wrote,
     }
 }
 
@@ -235,5 +296,46 @@ mod tests {
         stop.store(true, Ordering::Relaxed);
         assert_eq!(link.write(b"d").unwrap_err().kind(), ErrorKind::TimedOut);
         assert_eq!(*slow.taken.lock().unwrap(), b"abc");
+    }
+
+    #[test]
+    fn blocking_gives_up_on_a_writer_that_takes_nothing() {
+        let (slow, stop) = (Slow::default(), AtomicBool::new(false));
+        let mut link = Blocking::new(slow.clone(), &stop).with_patience(Duration::from_millis(30));
+        let start = Instant::now();
+        assert_eq!(link.write(b"a").unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(start.elapsed() >= Duration::from_millis(30));
+        let again = Instant::now();
+        assert!(link.write(b"a").is_err());
+        assert!(again.elapsed() < Duration::from_secs(10));
+        *slow.room.lock().unwrap() = 1;
+        assert_eq!(link.write(b"a").unwrap(), 1);
+    }
+
+    /// A writer that is full for good says so by taking nothing.
+    #[test]
+    fn a_full_slice_is_an_error_and_no_endless_loop() {
+        let (mut room, stop) = ([0; 4], AtomicBool::new(false));
+        let mut link = Blocking::new(&mut room[..], &stop);
+        assert_eq!(link.write(b"abcdef").unwrap(), 4);
+        let error = link.write(b"ef").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WriteZero);
+
+        struct Never;
+        impl io::Write for Never {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Ok(0)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut link = Buffered::new(Never);
+        link.write(b"lost").unwrap();
+        while link.write_ready().is_ok() {
+            std::thread::sleep(MOMENT);
+        }
+        assert!(link.write(b"more").is_err());
+        assert!(!link.finish(Duration::from_secs(10)));
     }
 }

@@ -1,25 +1,29 @@
 //! Plays a recording through the sensor node's own code, on a serial port that is a pty.
 
+mod port_link;
 mod recording;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use sensorium_host_sim::{Blocking, Buffered, Pty, Report, Settings, Speed, simulate};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::iterator::Signals;
+
+use crate::port_link::PortLink;
 
 /// Play a recording through the sensor node's own code, on a serial port that is a pty.
 ///
 /// The first line on stdout is the path of the port. Exits with 0 once the reader has taken
-/// everything, 1 if it left something behind, 2 on an error. Ctrl-C stops the node in order.
+/// everything, 1 if it left something behind, 2 on an error. Ctrl-C stops the node in order, which
+/// takes some seconds if nobody reads; a second Ctrl-C ends it at once.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
@@ -32,8 +36,8 @@ struct Args {
     /// fast as it was, and the node drops what the port does not take in time.
     #[arg(long, default_value = "1", value_parser = speed)]
     speed: Speed,
-    /// Name the port with a symbolic link here, which is replaced if it exists and removed at the
-    /// end.
+    /// Name the port with a symbolic link here, which takes the place of another symbolic link and
+    /// is removed at the end.
     #[arg(long, value_name = "PATH")]
     pty_link: Option<PathBuf>,
     /// Damage this fraction of the frames: a flipped bit, a burst, a lost or doubled byte, a lost
@@ -50,8 +54,9 @@ struct Args {
     /// before it.
     #[arg(long)]
     wait_reader: bool,
-    /// How long to wait at the end for a reader that takes nothing, in seconds.
-    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    /// Give up on a reader that takes nothing for this long while the port is full or at the end,
+    /// in seconds. At a finite speed a full port costs samples only, and just the end counts.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     linger_s: u64,
     /// Report as JSON on stdout instead of as text on stderr.
     #[arg(long)]
@@ -93,52 +98,64 @@ fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("sensorium-host-sim: {error:#}");
+            note(&format!("{error:#}"));
             ExitCode::from(2)
         }
     }
 }
 
+/// Patience with the reader once somebody wants an end.
+const STOPPED_PATIENCE: Duration = Duration::from_secs(1);
+
 fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let samples = recording::read(&args.input)?;
     let settings = settings(args);
-    let stop = stop_on_signals().context("handling signals")?;
 
     let mut pty = Pty::open().context("opening a pty")?;
-    let _link = match &args.pty_link {
-        Some(link) => Some(PortLink::new(pty.path(), link)?),
-        None => None,
-    };
-    announce(pty.path())?;
+    let link = args.pty_link.clone();
+    let link = link.map(|link| PortLink::new(link, pty.path().to_owned()));
+    let stop = stop_on_signals(link.clone()).context("handling signals")?;
+    if let Some(link) = &link {
+        link.create()?;
+    }
+    say(&pty.path().display().to_string())?;
     if args.wait_reader {
-        eprintln!("sensorium-host-sim: waiting for the reader to write a byte");
-        if !pty
-            .wait_for_reader(&stop)
-            .context("waiting for the reader")?
-        {
+        note("waiting for the reader to write a byte");
+        let came = pty.wait_for_reader(&stop);
+        if !came.context("waiting for the reader")? {
+            note("no reader came");
             return Ok(ExitCode::from(1));
         }
     }
 
-    let patience = Duration::from_secs(args.linger_s);
+    let linger = Duration::from_secs(args.linger_s);
+    let patience = || match stop.load(Ordering::Relaxed) {
+        true => linger.min(STOPPED_PATIENCE),
+        false => linger,
+    };
     let writer = pty.writer().context("opening the pty for writing")?;
     let (report, written) = match settings.speed {
         Speed::Max => {
-            let link = Blocking::new(writer, &stop);
+            let link = Blocking::new(writer, &stop).with_patience(linger);
             (simulate(samples, &settings, link, &stop), true)
         }
         Speed::Times(_) => {
             let mut link = Buffered::new(writer);
             let report = simulate(samples, &settings, &mut link, &stop);
-            (report, link.finish(patience))
+            (report, link.finish(patience()))
         }
     };
+    // Who did not take the samples will not take the rest.
+    let patience = match report.status.link_errors {
+        0 => linger,
+        _ => Duration::ZERO,
+    };
     let drained = pty
-        .wait_until_drained(patience)
+        .wait_until_drained_or_stopped(patience, &stop)
         .context("watching the reader")?;
     print(&report, args.json)?;
     if !(written && drained) {
-        eprintln!("sensorium-host-sim: the reader left something behind");
+        note("the reader left something behind");
         return Ok(ExitCode::from(1));
     }
     Ok(ExitCode::SUCCESS)
@@ -159,61 +176,52 @@ fn settings(args: &Args) -> Settings {
     settings
 }
 
-/// A flag that a signal sets; a second signal ends the process.
-fn stop_on_signals() -> std::io::Result<Arc<AtomicBool>> {
+/// A flag that a signal sets. A second signal removes the link to the port and ends the process.
+fn stop_on_signals(link: Option<PortLink>) -> std::io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop))?;
-        flag::register(signal, Arc::clone(&stop))?;
-    }
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let told = Arc::clone(&stop);
+    std::thread::spawn(move || {
+        for _ in signals.forever() {
+            if told.swap(true, Ordering::Relaxed) {
+                link.iter().for_each(PortLink::remove);
+                std::process::exit(2);
+            }
+        }
+    });
     Ok(stop)
 }
 
-fn announce(path: &Path) -> anyhow::Result<()> {
+/// Writes a line to stderr, if anybody reads it.
+fn note(text: &str) {
+    let _nobody_reads = writeln!(std::io::stderr(), "sensorium-host-sim: {text}");
+}
+
+/// Writes a line to stdout, unless nobody is there to read it.
+fn say(line: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", path.display())
-        .and_then(|()| out.flush())
-        .context("writing the path of the port")
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("writing to stdout")
+        }
+        _ => Ok(()),
+    }
 }
 
 fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     if json {
-        let line = serde_json::to_string(report)?;
-        // Whoever read the path may have closed the pipe since.
-        let _broken_pipe = writeln!(std::io::stdout(), "{line}");
-        return Ok(());
+        return say(&serde_json::to_string(report)?);
     }
     let (status, damage) = (&report.status, &report.damage);
-    eprintln!(
-        "sensorium-host-sim: {} samples, {} sent, {} dropped; {} frames, {} damaged",
+    note(&format!(
+        "{} samples, {} sent, {} dropped; {} frames, {} damaged",
         status.sampled,
         status.sent,
         status.dropped,
         damage.frames,
         damage.damaged()
-    );
+    ));
     Ok(())
-}
-
-/// A symbolic link to the port, removed when dropped.
-struct PortLink<'a>(&'a Path);
-
-impl<'a> PortLink<'a> {
-    fn new(port: &Path, link: &'a Path) -> anyhow::Result<Self> {
-        if link.is_symlink() {
-            std::fs::remove_file(link)
-                .with_context(|| format!("replacing the link {}", link.display()))?;
-        }
-        std::os::unix::fs::symlink(port, link)
-            .with_context(|| format!("linking {} to the port", link.display()))?;
-        Ok(Self(link))
-    }
-}
-
-impl Drop for PortLink<'_> {
-    fn drop(&mut self) {
-        let _gone_already = std::fs::remove_file(self.0);
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,17 +13,20 @@ const LOOK: Duration = Duration::from_millis(10);
 /// empty so many times in a row, nothing is under way any more.
 const LOOKS: u32 = 10;
 
+/// Patience with the reader once somebody wants an end.
+const STOPPED_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A serial port without hardware: the simulator holds one end, and a reader opens the other by its
 /// path as it would a device.
 ///
 /// # How no byte is lost
 ///
 /// The reader's end is raw (no echo, no line discipline) and the simulator keeps it open itself, so
-/// what is written before a reader comes is kept, some 64 kB of it; then the pty is full, which is
-/// back-pressure or, at a finite [`Speed`](crate::Speed), loss that the node counts. A reader that
-/// discards its input when it opens a port (pyserial does, the serialport crate and `cat` do not)
-/// would lose the beginning; for such, [`wait_for_reader`](Self::wait_for_reader) holds the node
-/// back until the reader has written a byte, for which a single `0x00` will do.
+/// what is written before a reader comes is kept, some tens of kilobytes of it; then the pty is
+/// full, which is back-pressure or, at a finite [`Speed`](crate::Speed), loss that the node counts.
+/// A reader that discards its input when it opens a port (pyserial does, the serialport crate and
+/// `cat` do not) would lose the beginning; for such, [`wait_for_reader`](Self::wait_for_reader)
+/// holds the node back until the reader has written a byte, for which a single `0x00` will do.
 ///
 /// At the end [`wait_until_drained`](Self::wait_until_drained) waits until the reader has taken
 /// everything, because closing the pty discards what it has not. After that the reader sees the port
@@ -42,7 +45,11 @@ impl Pty {
     ///
     /// If the system has no pty to give.
     pub fn open() -> serialport::Result<Self> {
-        let (mut node_end, reader_end) = TTYPort::pair()?;
+        let (node_end, reader_end) = TTYPort::pair()?;
+        // Copies that no process started from here inherits, or the reader would not see the port
+        // hang up while one of those runs.
+        let (mut node_end, reader_end) =
+            (node_end.try_clone_native()?, reader_end.try_clone_native()?);
         node_end.set_timeout(WRITE_TIMEOUT)?;
         let path = reader_end.name().ok_or_else(|| {
             serialport::Error::new(serialport::ErrorKind::NoDevice, "the pty has no name")
@@ -78,7 +85,8 @@ impl Pty {
             match self.node_end.read(&mut [0; 64]) {
                 Ok(0) => {}
                 Ok(_) => return Ok(true),
-                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -92,6 +100,20 @@ impl Pty {
     ///
     /// If the pty cannot be asked.
     pub fn wait_until_drained(&self, patience: Duration) -> serialport::Result<bool> {
+        self.wait_until_drained_or_stopped(patience, &AtomicBool::new(false))
+    }
+
+    /// As [`wait_until_drained`](Self::wait_until_drained), with at most a second of patience once
+    /// `stop` is set.
+    ///
+    /// # Errors
+    ///
+    /// If the pty cannot be asked.
+    pub fn wait_until_drained_or_stopped(
+        &self,
+        patience: Duration,
+        stop: &AtomicBool,
+    ) -> serialport::Result<bool> {
         let (mut empty, mut left_before, mut moved) = (0, 0, Instant::now());
         loop {
             let left = self.reader_end.bytes_to_read()?;
@@ -102,6 +124,10 @@ impl Pty {
             if left != left_before {
                 (left_before, moved) = (left, Instant::now());
             }
+            let patience = match stop.load(Ordering::Relaxed) {
+                true => patience.min(STOPPED_PATIENCE),
+                false => patience,
+            };
             if left != 0 && moved.elapsed() > patience {
                 return Ok(false);
             }

@@ -64,7 +64,12 @@ pub struct Report {
     pub damage: DamageCounts,
 }
 
-/// Runs a node over `samples` and stops it in order, or when `stop` is set.
+/// Runs a node over `samples` and stops it in order, at the end or when `stop` is set; at
+/// [`Speed::Max`] also when the link fails, since nobody takes what is still to come.
+///
+/// A node that has stopped sees real time go by, whatever the speed, and so a link that is full or
+/// broken holds it up for no longer than three times its
+/// [`stop_timeout_us`](Config::stop_timeout_us).
 pub fn simulate<I, L>(samples: I, settings: &Settings, link: L, stop: &AtomicBool) -> Report
 where
     I: IntoIterator<Item = ImuSample>,
@@ -81,24 +86,42 @@ where
     let now_us = || clock_us.get();
     let mut node: Node<_, _, _> = Node::new(replay, link, now_us, settings.identity, settings.node);
 
-    let pace = Pace::new(settings.speed);
+    let (pace, mut failed) = (Pace::new(settings.speed), false);
     while !stop.load(Ordering::Relaxed)
         && let Some(next_us) = node.source().next_us()
     {
         pace.wait_until(next_us, stop);
         clock_us.set(next_us);
-        while node.poll() == Progress::LinkFull
-            && settings.speed == Speed::Max
-            && !stop.load(Ordering::Relaxed)
-        {
-            std::thread::sleep(POLL);
+        let mut progress = node.poll();
+        if settings.speed == Speed::Max {
+            while progress == Progress::LinkFull && !stop.load(Ordering::Relaxed) {
+                std::thread::sleep(POLL);
+                progress = node.poll();
+            }
+            failed = progress == Progress::LinkFailed;
+            if failed {
+                break;
+            }
         }
     }
+
     node.stop();
+    let timeout_us = u64::from(settings.node.stop_timeout_us);
+    let mut looked = Instant::now();
     while node.poll() != Progress::Finished {
-        // Time goes on for a link that is full or broken, so that the node gives up in the end.
         std::thread::sleep(POLL);
-        clock_us.set(clock_us.get() + pace.simulated_us(POLL));
+        let waited_us = u64::try_from(looked.elapsed().as_micros()).unwrap_or(u64::MAX);
+        looked = Instant::now();
+        // What has been given up is not waited for again.
+        let step_us = if failed { timeout_us } else { waited_us };
+        clock_us.set(clock_us.get().saturating_add(step_us));
+    }
+    // The node is done, but the last of its frames may still wait for room in the link.
+    let done = Instant::now();
+    while let Ok(false) = node.link().write_ready()
+        && done.elapsed() < Duration::from_micros(timeout_us)
+    {
+        std::thread::sleep(POLL);
     }
     Report {
         status: node.status(),
@@ -139,15 +162,6 @@ impl Pace {
             }
             std::thread::sleep(left.min(NAP));
         }
-    }
-
-    fn simulated_us(&self, wall: Duration) -> u64 {
-        let times = match self.speed {
-            Speed::Max => 1.0,
-            Speed::Times(times) => times,
-        };
-        // Truncation is meant; at least a microsecond, so that time goes on.
-        ((wall.as_secs_f64() * times * 1e6) as u64).max(1)
     }
 }
 
