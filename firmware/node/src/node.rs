@@ -33,7 +33,8 @@ pub struct Identity {
     pub boot_id: u32,
 }
 
-/// How a node behaves.
+/// How a node behaves. All times are in microseconds; 0 is allowed everywhere and means at once, or
+/// at every poll for what repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Config {

@@ -14,7 +14,7 @@ pub(crate) struct Sampler<S: SampleSource, const QUEUE: usize> {
     max_block_age_us: u64,
     /// Number of the next sample.
     index: u64,
-    open: Option<Open<S::Block>>,
+    open: Option<OpenBlock<S::Block>>,
     queue: Deque<Stamped<S::Block>, QUEUE>,
 }
 
@@ -36,10 +36,22 @@ pub(crate) struct Stamped<B> {
 
 /// A block that is being filled.
 #[derive(Debug)]
-struct Open<B> {
+struct OpenBlock<B: Block> {
     stamped: Stamped<B>,
+    /// What the block says of all of its samples.
+    rate_mhz: u32,
+    scale: B::Scale,
     /// Time of its last sample.
     last_us: u64,
+}
+
+impl<B: Block> OpenBlock<B> {
+    /// Whether a sample at `t_us` can go into this block. Otherwise a new one says what is different.
+    fn continues(&self, t_us: u64, rate_mhz: u32, scale: B::Scale) -> bool {
+        self.rate_mhz == rate_mhz
+            && self.scale == scale
+            && is_evenly_spaced(self.last_us, t_us, rate_mhz)
+    }
 }
 
 impl<S: SampleSource, const QUEUE: usize> Sampler<S, QUEUE> {
@@ -115,20 +127,19 @@ impl<S: SampleSource, const QUEUE: usize> Sampler<S, QUEUE> {
         let index = self.index;
         self.index += 1;
         self.counts.sampled += 1;
-        let rate_mhz = self.source.rate_mhz();
-        if self
-            .open
-            .as_ref()
-            .is_some_and(|open| !continues(open.last_us, t_us, rate_mhz))
+        let (rate_mhz, scale) = (self.source.rate_mhz(), self.source.scale());
+        if let Some(open) = &self.open
+            && !open.continues(t_us, rate_mhz, scale)
         {
             self.close_block();
         }
-        let scale = self.source.scale();
-        let open = self.open.get_or_insert_with(|| Open {
+        let open = self.open.get_or_insert_with(|| OpenBlock {
             stamped: Stamped {
                 t_us,
                 block: S::Block::empty(index, rate_mhz, scale),
             },
+            rate_mhz,
+            scale,
             last_us: t_us,
         });
         open.last_us = t_us;
@@ -151,9 +162,8 @@ impl<S: SampleSource, const QUEUE: usize> Sampler<S, QUEUE> {
     }
 }
 
-/// Whether a sample at `t_us` is evenly spaced after one at `last_us`: nearer to one period after it
-/// than to none or two. Otherwise a new block says when it was.
-fn continues(last_us: u64, t_us: u64, rate_mhz: u32) -> bool {
+/// Whether a sample at `t_us` is nearer to one period after one at `last_us` than to none or two.
+fn is_evenly_spaced(last_us: u64, t_us: u64, rate_mhz: u32) -> bool {
     let period_us = 1_000_000_000 / u64::from(rate_mhz.max(1));
     let step_us = t_us.saturating_sub(last_us);
     step_us >= period_us / 2 && step_us <= period_us + period_us.div_ceil(2)

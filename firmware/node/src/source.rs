@@ -10,10 +10,12 @@ pub trait SampleSource {
     /// What can go wrong on the way to the sensor. The node counts it and tries again.
     type Error;
 
-    /// How often the sensor samples, in millihertz. Not 0: such samples cannot be sent.
+    /// How often the sensor samples, in millihertz. Not 0: such samples cannot be sent, and count as
+    /// dropped. Asked for every sample, after [`read`](Self::read), as is the scale: a sensor may
+    /// change both at any time.
     fn rate_mhz(&self) -> u32;
 
-    /// What one count means; `()` for SI units. Asked at the start of every block.
+    /// What one count means; `()` for SI units.
     fn scale(&self) -> <Self::Block as Block>::Scale;
 
     /// The next sample, if there is one. Must not wait for it.
@@ -78,7 +80,7 @@ pub trait Block: Clone + core::fmt::Debug + sealed::Sealed {
     /// One sample.
     type Sample: Copy;
     /// What the values of a sample mean.
-    type Scale: Copy;
+    type Scale: Copy + core::fmt::Debug + PartialEq;
 
     /// A block without samples yet, whose first one will have number `index`.
     fn empty(index: u64, rate_mhz: u32, scale: Self::Scale) -> Self;

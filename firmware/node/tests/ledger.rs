@@ -440,3 +440,105 @@ fn a_step_in_time_starts_a_block() {
     let log = packets.iter().find(|packet| packet.stream == stream::LOG);
     assert!(matches!(&log.unwrap().payload, Payload::Log(log) if log.bytes == b"a line"));
 }
+
+/// A driver that changes its range or rate between two samples: each block says what holds for all
+/// of it.
+#[test]
+fn a_change_of_range_or_rate_starts_a_block() {
+    struct Ranging(u64);
+    impl SampleSource for Ranging {
+        type Block = ImuRawBlock;
+        type Error = Infallible;
+        fn rate_mhz(&self) -> u32 {
+            // Too small a change to be seen in the times.
+            if self.0 > 6 { RATE_MHZ + 1 } else { RATE_MHZ }
+        }
+        fn scale(&self) -> ImuScale {
+            ImuScale {
+                accel_mps2_per_lsb: if self.0 > 3 { 2.0 } else { 1.0 },
+                gyro_radps_per_lsb: 1.0,
+            }
+        }
+        fn read(&mut self, _: u64) -> Result<Reading<[i16; 6]>, Infallible> {
+            if self.0 == 9 {
+                return Ok(Reading::Nothing);
+            }
+            self.0 += 1;
+            let (t_us, sample) = ((self.0 - 1) * PERIOD_US, [1; 6]);
+            Ok(Reading::Sample { t_us, sample })
+        }
+    }
+    let mut node: Node<_, _, _> = Node::new(
+        Ranging(0),
+        Link::default(),
+        || 90_000,
+        IDENTITY,
+        Config::default(),
+    );
+    node.poll();
+    node.stop();
+    while node.poll() != Progress::Finished {}
+    let (packets, _) = decode(&node.link().bytes);
+    let blocks = packets.iter().filter_map(|packet| match &packet.payload {
+        Payload::ImuRaw(block) => Some(block),
+        _ => None,
+    });
+    let blocks: Vec<_> = blocks
+        .map(|block| (block.index, block.rate_mhz, block.accel_mps2_per_lsb))
+        .collect();
+    let expected = [
+        (0, RATE_MHZ, 1.0),
+        (3, RATE_MHZ, 2.0),
+        (6, RATE_MHZ + 1, 2.0),
+    ];
+    assert_eq!(blocks, expected);
+}
+
+/// A sensor that does not know its rate: its samples cannot be sent, and that is counted.
+#[test]
+fn samples_without_a_rate_are_dropped() {
+    struct Rateless(u64);
+    impl SampleSource for Rateless {
+        type Block = ImuBlock;
+        type Error = Infallible;
+        fn rate_mhz(&self) -> u32 {
+            0
+        }
+        fn scale(&self) {}
+        fn read(&mut self, t_us: u64) -> Result<Reading<ImuSample>, Infallible> {
+            self.0 += 1;
+            let sample = numbered(self.0);
+            Ok(match self.0 {
+                // Its clock and its counters are at their ends, too.
+                ..=20 => Reading::Sample { t_us, sample },
+                21 => Reading::Missed(u32::MAX),
+                _ => Reading::Nothing,
+            })
+        }
+    }
+    let now_us = Cell::new(u64::MAX - 1);
+    let mut node: Node<_, _, _> = Node::new(
+        Rateless(0),
+        Link::default(),
+        || now_us.get(),
+        IDENTITY,
+        Config::default(),
+    );
+    node.poll();
+    now_us.set(u64::MAX);
+    node.stop();
+    while node.poll() != Progress::Finished {}
+    let (status, all) = (node.status(), 20 + u64::from(u32::MAX));
+    assert_eq!((status.sampled, status.sent, status.dropped), (all, 0, all));
+    assert_eq!((status.missed, node.waiting()), (u32::MAX.into(), 0));
+}
+
+/// What [`Node`]'s documentation promises to whoever has to find room for one.
+#[test]
+fn a_node_is_as_small_as_it_says() {
+    type Small<const QUEUE: usize> = Node<Sensor, (), fn() -> u64, QUEUE>;
+    let one = size_of::<Small<2>>() - size_of::<Small<1>>();
+    assert!((400..=512).contains(&one), "{one}");
+    let besides = size_of::<Small<1>>() - one - size_of::<Sensor>();
+    assert!((1024..=2048).contains(&besides), "{besides}");
+}
