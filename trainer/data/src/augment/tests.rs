@@ -1,0 +1,147 @@
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::Source;
+
+const LEN: usize = 8;
+
+/// Two windows that follow each other and one alone; every sample is its own number.
+fn set() -> WindowSet {
+    let source = |start_sample| Source {
+        user: 1,
+        recording: 0,
+        start_sample,
+        label_id: "1".into(),
+        label: "walking".into(),
+    };
+    let samples = (0..3 * LEN)
+        .map(|i| std::array::from_fn(|channel| (i * 10 + channel) as f32))
+        .collect();
+    WindowSet::from_parts([0, 8, 99].map(source).to_vec(), samples, LEN)
+}
+
+fn augmenter(config: Augmentation) -> Augmenter {
+    Augmenter::new(config).unwrap()
+}
+
+fn everything() -> Augmentation {
+    Augmentation {
+        time_shift: true,
+        jitter_samples: 2,
+        rotation_rad: 0.5,
+        gain: 0.1,
+        noise: 0.01,
+    }
+}
+
+#[test]
+fn nothing_asked_for_changes_nothing() {
+    let set = set();
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    for window in 0..3 {
+        let drawn = augmenter(Augmentation::default()).draw(&set, window, &mut rng);
+        assert_eq!(drawn, set.samples(window));
+    }
+}
+
+#[test]
+fn a_shift_goes_on_into_the_neighbour_without_a_seam() {
+    let set = set();
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let shift = augmenter(Augmentation {
+        time_shift: true,
+        ..Augmentation::default()
+    });
+    let mut starts = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        let drawn = shift.draw(&set, 0, &mut rng);
+        assert_eq!(drawn.len(), LEN);
+        assert!(drawn.windows(2).all(|pair| pair[1][0] - pair[0][0] == 10.0));
+        starts.insert(drawn[0][0] as u32);
+    }
+    assert_eq!(starts.len(), LEN, "every shift below a window occurs");
+}
+
+#[test]
+fn a_window_alone_is_jittered_and_its_ends_continued() {
+    let set = set();
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let jitter = augmenter(Augmentation {
+        time_shift: true,
+        jitter_samples: 2,
+        ..Augmentation::default()
+    });
+    let whole = set.samples(2);
+    let mut shifts = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        let drawn = jitter.draw(&set, 2, &mut rng);
+        let middle = (drawn[4][0] - whole[4][0]) as i32 / 10;
+        for (i, sample) in drawn.iter().enumerate() {
+            let from = (i as i32 + middle).clamp(0, LEN as i32 - 1);
+            assert_eq!(*sample, whole[from as usize]);
+        }
+        shifts.insert(middle);
+    }
+    assert_eq!(shifts.into_iter().collect::<Vec<_>>(), [-2, -1, 0, 1, 2]);
+}
+
+#[test]
+fn a_rotation_keeps_lengths_and_angles() {
+    let set = set();
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let turn = augmenter(Augmentation {
+        rotation_rad: 2.0,
+        ..Augmentation::default()
+    });
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+    for window in 0..3 {
+        let drawn = turn.draw(&set, window, &mut rng);
+        for (new, old) in drawn.iter().zip(set.samples(window)) {
+            assert_ne!(new, old);
+            for (a, b) in [(0..3, 0..3), (3..6, 3..6), (0..3, 3..6)] {
+                let (actual, expected) =
+                    (dot(&new[a.clone()], &new[b.clone()]), dot(&old[a], &old[b]));
+                assert!((actual - expected).abs() <= 1e-5 * expected.abs().max(1.0));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_known_rotation_turns_the_right_way() {
+    let quarter = rotation([0.0, 0.0, std::f32::consts::FRAC_PI_2]);
+    let turned = rotated(&quarter, [1.0, 0.0, 0.0, 0.0, 1.0, 2.0]);
+    for (actual, expected) in turned.into_iter().zip([0.0, 1.0, 0.0, -1.0, 0.0, 2.0]) {
+        assert!((actual - expected).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_window() {
+    let set = set();
+    let draw = |seed| augmenter(everything()).draw(&set, 0, &mut ChaCha8Rng::seed_from_u64(seed));
+    assert_eq!(draw(1), draw(1));
+    assert_ne!(draw(1), draw(2));
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    let message = |config| Augmenter::new(config).unwrap_err().to_string();
+    let negative = Augmentation {
+        noise: -1.0,
+        ..everything()
+    };
+    assert_eq!(
+        message(negative),
+        "noise is -1, expected a number from 0 on"
+    );
+    let turned_round = Augmentation {
+        gain: 1.0,
+        ..everything()
+    };
+    assert_eq!(
+        message(turned_round),
+        "gain is 1, expected at least 0 and below 1"
+    );
+}
