@@ -1,3 +1,54 @@
 //! Trains encoders and makes packs.
+//!
+//! ```text
+//! recipe + text model ─anchor─▶ anchor ─┐
+//! recipe + data ────────────────────────┴─fit─▶ run folder ─eval, export─▶ ─pack─▶ one file
+//! ```
+//!
+//! Results go to stdout, everything else to stderr. The exit status is 0 if all went well, 1 if a
+//! check failed, 2 on an error.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod anchor;
+mod eval;
+mod export;
+mod fit;
+mod labelled;
+mod onnx;
+mod pack;
+mod recipe;
+mod run;
+
+/// Trains encoders and makes packs.
+#[derive(Debug, Parser)]
+#[command(name = "sensorium-train", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Anchor(anchor::Args),
+    Fit(fit::Args),
+    Eval(eval::Args),
+    Export(export::Args),
+    Pack(pack::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match &Cli::parse().command {
+        Command::Anchor(args) => anchor::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Fit(args) => fit::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Eval(args) => eval::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Export(args) => export::run(args),
+        Command::Pack(args) => pack::run(args).map(|()| ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("sensorium-train: {error:#}");
+        ExitCode::from(2)
+    })
+}

@@ -1,0 +1,244 @@
+//! What `eval` says.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Predictions;
+use super::calibration::{self, Fit};
+use crate::recipe::Recipe;
+
+/// Everything that was measured on the held-out people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Held-out windows.
+    pub windows: usize,
+    /// Top-1 among all classes.
+    pub accuracy: f64,
+    /// Mean over classes of the share of a class's windows that are named rightly.
+    pub mean_class_recall: f64,
+    /// Person by person.
+    pub people: Vec<Person>,
+    /// The recipe's groups, and the classes that training did not see.
+    pub groups: Vec<GroupReport>,
+    /// Names of the classes, in the order of `confusion`.
+    pub classes: Vec<String>,
+    /// Row: what it was; column: what it was named.
+    pub confusion: Vec<Vec<u32>>,
+    /// The recipe's temperature on these people.
+    pub calibration: Fit,
+    /// The temperature that fits these people best; a choice only if they are an inner fold.
+    pub best_calibration: Fit,
+}
+
+/// One person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// The person's number.
+    pub user: u32,
+    /// The person's windows.
+    pub windows: usize,
+    /// Top-1 among all classes.
+    pub accuracy: f64,
+}
+
+/// Some of the classes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupReport {
+    /// The group's name.
+    pub name: String,
+    /// Windows of its classes.
+    pub windows: usize,
+    /// Top-1 of its windows among all classes.
+    pub among_all: f64,
+    /// Top-1 of its windows among its own classes.
+    pub among_own: f64,
+}
+
+/// Name of the group of classes that training did not see.
+const UNSEEN: &str = "unseen";
+
+impl Report {
+    /// Measures predictions.
+    pub fn new(recipe: &Recipe, predictions: &Predictions, people: &[u32]) -> Self {
+        let count = recipe.classes.len();
+        let all: Vec<usize> = (0..count).collect();
+        let mut confusion = vec![vec![0; count]; count];
+        for window in 0..predictions.len() {
+            if let Some(named) = predictions.named(window, &all) {
+                confusion[predictions.classes[window]][named] += 1;
+            }
+        }
+        let people = people
+            .iter()
+            .map(|&user| Person {
+                user,
+                windows: predictions.users.iter().filter(|&&u| u == user).count(),
+                accuracy: predictions
+                    .share(|window| predictions.users[window] == user, &all)
+                    .unwrap_or(0.0),
+            })
+            .collect();
+        let recalls: Vec<f64> = all
+            .iter()
+            .filter_map(|&class| predictions.share(|w| predictions.classes[w] == class, &all))
+            .collect();
+        let named = recipe.groups.iter().map(|group| {
+            let places = group.classes.iter();
+            let places = places.filter_map(|name| recipe.class_named(name)).collect();
+            (group.name.clone(), places)
+        });
+        let unseen: Vec<usize> = (0..count).filter(|&c| !recipe.is_seen(c)).collect();
+        let groups = named
+            .chain((!unseen.is_empty()).then(|| (UNSEEN.to_owned(), unseen)))
+            .map(|(name, classes)| group(predictions, name, &classes, &all))
+            .collect();
+        Self {
+            windows: predictions.len(),
+            accuracy: predictions.accuracy(),
+            mean_class_recall: recalls.iter().sum::<f64>() / recalls.len().max(1) as f64,
+            people,
+            groups,
+            classes: recipe.classes.iter().map(|c| c.name.clone()).collect(),
+            confusion,
+            calibration: calibration::fit_at(predictions, recipe.scoring.temperature),
+            best_calibration: calibration::best(predictions),
+        }
+    }
+
+    /// The numbers that a pack's provenance carries.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let mut metrics = BTreeMap::from([
+            ("held-out top-1".to_owned(), self.accuracy),
+            (
+                "held-out mean class recall".to_owned(),
+                self.mean_class_recall,
+            ),
+            ("held-out windows".to_owned(), self.windows as f64),
+        ]);
+        for group in &self.groups {
+            let name = &group.name;
+            metrics.insert(format!("held-out top-1, {name}"), group.among_all);
+            metrics.insert(
+                format!("held-out top-1, {name} among themselves"),
+                group.among_own,
+            );
+        }
+        for person in &self.people {
+            metrics.insert(
+                format!("held-out top-1, person {}", person.user),
+                person.accuracy,
+            );
+        }
+        metrics
+    }
+}
+
+fn group(predictions: &Predictions, name: String, classes: &[usize], all: &[usize]) -> GroupReport {
+    let belongs = |window: usize| classes.contains(&predictions.classes[window]);
+    GroupReport {
+        name,
+        windows: (0..predictions.len()).filter(|&w| belongs(w)).count(),
+        among_all: predictions.share(belongs, all).unwrap_or(0.0),
+        among_own: predictions.share(belongs, classes).unwrap_or(0.0),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "all {} classes: {:.4} of {} windows (mean class recall {:.4})",
+            self.classes.len(),
+            self.accuracy,
+            self.windows,
+            self.mean_class_recall
+        )?;
+        for group in &self.groups {
+            writeln!(
+                f,
+                "{}: {:.4} of {} windows, {:.4} among themselves",
+                group.name, group.among_all, group.windows, group.among_own
+            )?;
+        }
+        for Person {
+            user,
+            windows,
+            accuracy,
+        } in &self.people
+        {
+            writeln!(f, "person {user}: {accuracy:.4} of {windows} windows")?;
+        }
+        for (what, fit) in [
+            ("recipe's", self.calibration),
+            ("best here", self.best_calibration),
+        ] {
+            writeln!(
+                f,
+                "temperature {:.4} ({what}): negative log-likelihood {:.4}, overconfidence {:+.4}",
+                fit.temperature, fit.negative_log_likelihood, fit.overconfidence
+            )?;
+        }
+        writeln!(f, "\nwhat it was (row), what it was named (column):")?;
+        let width = self.classes.iter().map(String::len).max().unwrap_or(0);
+        write!(f, "{:>1$}", "", width + 3)?;
+        for column in 1..=self.classes.len() {
+            write!(f, "{column:>5}")?;
+        }
+        writeln!(f)?;
+        for (row, (name, counts)) in self.classes.iter().zip(&self.confusion).enumerate() {
+            write!(f, "{:>2} {name:<width$}", row + 1)?;
+            for count in counts {
+                write!(f, "{count:>5}")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn shares_are_of_the_right_windows() {
+        let text = include_str!("../../../recipes/imu-hapt.toml");
+        let mut recipe = Recipe::parse(text, Path::new("r.toml")).unwrap();
+        recipe.unseen_classes = vec!["lie to stand".into()];
+        // One window named rightly, one basic one taken for a transition, one unseen one missed.
+        let cosines = |best: usize, second: usize| {
+            let mut row = vec![0.0; 12];
+            (row[best], row[second]) = (0.9, 0.5);
+            row
+        };
+        let predictions = Predictions {
+            users: vec![7, 7, 9],
+            classes: vec![0, 1, 11],
+            cosines: vec![cosines(0, 2), cosines(6, 1), cosines(5, 11)],
+            background: vec![vec![]; 3],
+        };
+        let report = Report::new(&recipe, &predictions, &[7, 9]);
+        assert!((report.accuracy - 1.0 / 3.0).abs() < 1e-9);
+        assert_eq!(report.people[0].accuracy, 0.5);
+        let [basic, unseen] = &report.groups[..] else {
+            panic!("{:?}", report.groups)
+        };
+        assert_eq!(
+            (basic.windows, basic.among_all, basic.among_own),
+            (2, 0.5, 1.0)
+        );
+        assert_eq!(
+            (unseen.name.as_str(), unseen.among_all, unseen.among_own),
+            (UNSEEN, 0.0, 1.0)
+        );
+        assert_eq!(report.confusion[1][6], 1);
+        assert_eq!(report.metrics()["held-out top-1, person 9"], 0.0);
+        assert!(report.to_string().contains("person 7: 0.5000 of 2 windows"));
+    }
+}

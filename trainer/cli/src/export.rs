@@ -1,0 +1,59 @@
+//! `export`: an encoder as an ONNX file that any runtime can run.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use sensorium_model::backend::Inference;
+
+use crate::run::RunDir;
+
+mod encoder;
+mod parity;
+
+pub use parity::{MAX_ABS, embed_onnx, windows};
+
+/// Writes the encoder as ONNX and compares it with the original.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The training's folder.
+    run: PathBuf,
+    /// Where the file goes.
+    #[arg(long, value_name = "FILE.onnx")]
+    out: PathBuf,
+}
+
+/// Runs the command; fails if the file computes something else.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let run = RunDir::open(&args.run)?;
+    let (onnx, difference) = export(&run)?;
+    sensorium_pack::write_whole(&args.out, &onnx)
+        .with_context(|| format!("writing {:?}", args.out))?;
+    println!(
+        "{} bytes, differs from the checkpoint by {difference:.2e} (at most {MAX_ABS:.0e})",
+        onnx.len()
+    );
+    Ok(if difference <= MAX_ABS {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+/// A training's encoder as ONNX, and how far its embeddings are from the original's.
+pub fn export(run: &RunDir) -> anyhow::Result<(Vec<u8>, f32)> {
+    let (weights, config) = run.checkpoint()?;
+    let onnx = encoder::to_onnx(&weights, &config)?;
+    let front_end = run.recipe()?.front_end().context("front_end.units")?;
+    let (count, windows) = windows(&front_end)?;
+    let original = run.encoder::<Inference>(&Default::default())?;
+    let expected = parity::embed(&original, count, &windows);
+    let mut difference = parity::max_abs(&embed_onnx(&onnx, count, &windows)?, &expected);
+    // One by one as well: the runtime does not batch.
+    let rows = windows.chunks_exact(front_end.output_len());
+    for (window, expected) in rows.zip(expected.chunks_exact(config.output)) {
+        let alone = embed_onnx(&onnx, 1, window)?;
+        difference = difference.max(parity::max_abs(&alone, expected));
+    }
+    Ok((onnx, difference))
+}

@@ -1,0 +1,309 @@
+//! The IMU encoder as an ONNX graph.
+//!
+//! Shapes are written so that no node has to ask for the batch's size: tokens that every window
+//! gets (the class token, the extra key and value) are padded in as zeros and then added with the
+//! positions or biases, which one constant holds.
+
+use sensorium_model::ImuEncoderConfig;
+use sensorium_model::block::{MLP_RATIO, TRUNK_NORM_EPSILON};
+use sensorium_model::imu::{CHANNELS, PATCH, STEM_NORM_EPSILON};
+use sensorium_model::weights::{Weights, WeightsError};
+
+use crate::onnx::{Attribute, Graph};
+
+/// Name of the graph's input.
+pub const INPUT: &str = "imu";
+
+/// Name of the graph's output.
+pub const OUTPUT: &str = "embedding";
+
+/// The ONNX file of an encoder: `imu` `[N, 6, samples]` to `embedding` `[N, output]`, L2-normalised.
+///
+/// # Errors
+///
+/// A weight that is missing or has another shape.
+pub fn to_onnx(weights: &Weights, config: &ImuEncoderConfig) -> Result<Vec<u8>, WeightsError> {
+    let mut writer = Writer {
+        graph: Graph::new(),
+        weights,
+        config,
+    };
+    let mut x = writer.stem()?;
+    for index in 0..config.blocks {
+        x = writer.block(index, &x)?;
+    }
+    let output = writer.head(&x)?;
+    Ok(writer.graph.to_bytes(
+        "imu-encoder",
+        (INPUT, &[CHANNELS, config.samples]),
+        (&output, &[config.output]),
+    ))
+}
+
+struct Writer<'a> {
+    graph: Graph,
+    weights: &'a Weights,
+    config: &'a ImuEncoderConfig,
+}
+
+const STEM: &str = "modality_preprocessors.imu";
+const HEAD: &str = "modality_heads.imu";
+
+impl Writer<'_> {
+    fn tokens(&self) -> usize {
+        self.config.patches() + 1
+    }
+
+    fn stem(&mut self) -> Result<String, WeightsError> {
+        let (dim, patches, tokens) = (self.config.dim, self.config.patches(), self.tokens());
+        let split = [0, CHANNELS as i64, patches as i64, PATCH as i64];
+        let x = self.reshape("stem.split", INPUT, &split);
+        let x = self.transpose("stem.swap", &x, &[0, 2, 1, 3]);
+        let size = CHANNELS * PATCH;
+        let x = self.reshape("stem.patches", &x, &[0, patches as i64, size as i64]);
+        let weight = self
+            .weights
+            .expect(&format!("{STEM}.imu_stem.proj.weight"), &[dim, size])?;
+        let x = self.matmul("stem.proj", &x, weight, dim, size, 1.0);
+        let norm = format!("{STEM}.imu_stem.norm_layer");
+        let x = self.norm("stem.norm", &norm, &x, STEM_NORM_EPSILON)?;
+
+        let class_token = self
+            .weights
+            .expect(&format!("{STEM}.cls_token"), &[1, 1, dim])?;
+        let positions = self
+            .weights
+            .expect(&format!("{STEM}.pos_embed"), &[1, tokens, dim])?;
+        let mut added = positions.to_vec();
+        for (value, token) in added.iter_mut().zip(class_token) {
+            *value += token;
+        }
+        let x = self.pad("stem.room", &x, &[0, 1, 0, 0, 0, 0]);
+        let added = self
+            .graph
+            .floats("stem.positions", &[1, tokens, dim], &added);
+        Ok(self.graph.node("Add", "stem.tokens", &[&x, &added], &[]))
+    }
+
+    fn block(&mut self, index: usize, x: &str) -> Result<String, WeightsError> {
+        let prefix = format!("modality_trunks.imu.blocks.{index}");
+        let name = |part: &str| format!("block{index}.{part}");
+        let normed = self.norm(
+            &name("norm_1"),
+            &format!("{prefix}.norm_1"),
+            x,
+            TRUNK_NORM_EPSILON,
+        )?;
+        let mixed = self.attention(index, &prefix, &normed)?;
+        let x = self.graph.node("Add", &name("attended"), &[x, &mixed], &[]);
+
+        let normed = self.norm(
+            &name("norm_2"),
+            &format!("{prefix}.norm_2"),
+            &x,
+            TRUNK_NORM_EPSILON,
+        )?;
+        let (dim, hidden) = (self.config.dim, MLP_RATIO * self.config.dim);
+        let y = self.linear(
+            &name("fc1"),
+            &format!("{prefix}.mlp.fc1."),
+            &normed,
+            (hidden, dim),
+        )?;
+        let y = self.gelu(&name("gelu"), &y);
+        let y = self.linear(
+            &name("fc2"),
+            &format!("{prefix}.mlp.fc2."),
+            &y,
+            (dim, hidden),
+        )?;
+        Ok(self.graph.node("Add", &name("out"), &[&x, &y], &[]))
+    }
+
+    fn attention(&mut self, index: usize, prefix: &str, x: &str) -> Result<String, WeightsError> {
+        let (dim, heads, tokens) = (self.config.dim, self.config.heads, self.tokens());
+        let head_dim = dim / heads;
+        let name = |part: &str| format!("block{index}.attn.{part}");
+        let weight = self
+            .weights
+            .expect(&format!("{prefix}.attn.in_proj_weight"), &[3 * dim, dim])?;
+        let bias = self
+            .weights
+            .expect(&format!("{prefix}.attn.in_proj_bias"), &[3 * dim])?;
+        // The scale of the scores goes into the queries' weights.
+        let scale = 1.0 / (head_dim as f32).sqrt();
+        let mut parts = Vec::new();
+        let kinds = [
+            ("q", scale, None),
+            ("k", 1.0, Some("bias_k")),
+            ("v", 1.0, Some("bias_v")),
+        ];
+        for (part, (kind, scale, extra)) in kinds.into_iter().enumerate() {
+            let rows = &weight[part * dim * dim..][..dim * dim];
+            let bias: Vec<f32> = bias[part * dim..][..dim]
+                .iter()
+                .map(|b| b * scale)
+                .collect();
+            let y = self.matmul(&name(kind), x, rows, dim, dim, scale);
+            let y = match extra.filter(|_| self.config.bias_kv) {
+                None => self.add(&name(&format!("{kind}.biased")), &y, &[dim], &bias),
+                Some(extra) => {
+                    let last = self
+                        .weights
+                        .expect(&format!("{prefix}.attn.{extra}"), &[1, 1, dim])?;
+                    let room = self.pad(&name(&format!("{kind}.room")), &y, &[0, 0, 0, 0, 1, 0]);
+                    let mut added = bias.repeat(tokens);
+                    added.extend(last);
+                    let shape = [1, tokens + 1, dim];
+                    self.add(&name(&format!("{kind}.biased")), &room, &shape, &added)
+                }
+            };
+            let length = tokens + usize::from(extra.is_some() && self.config.bias_kv);
+            let shape = [0, length as i64, heads as i64, head_dim as i64];
+            let y = self.reshape(&name(&format!("{kind}.split")), &y, &shape);
+            // Keys come out transposed, ready for the product with the queries.
+            let order = if kind == "k" {
+                [0, 2, 3, 1]
+            } else {
+                [0, 2, 1, 3]
+            };
+            parts.push(self.transpose(&name(&format!("{kind}.heads")), &y, &order));
+        }
+        let [q, k, v] = [&parts[0], &parts[1], &parts[2]];
+        let scores = self.graph.node("MatMul", &name("scores"), &[q, k], &[]);
+        let last_axis = [("axis", Attribute::Int(-1))];
+        let shares = self
+            .graph
+            .node("Softmax", &name("softmax"), &[&scores], &last_axis);
+        let mixed = self
+            .graph
+            .node("MatMul", &name("mixed"), &[&shares, v], &[]);
+        let mixed = self.transpose(&name("swap"), &mixed, &[0, 2, 1, 3]);
+        let mixed = self.reshape(&name("joined"), &mixed, &[0, tokens as i64, dim as i64]);
+        let prefix = format!("{prefix}.attn.out_proj.");
+        self.linear(&name("out"), &prefix, &mixed, (dim, dim))
+    }
+
+    fn head(&mut self, x: &str) -> Result<String, WeightsError> {
+        let (dim, output) = (self.config.dim, self.config.output);
+        let first = self.graph.int("head.first", 0);
+        let axis = [("axis", Attribute::Int(1))];
+        let x = self
+            .graph
+            .node("Gather", "head.class_token", &[x, &first], &axis);
+        let x = self.norm("head.norm", &format!("{HEAD}.0"), &x, TRUNK_NORM_EPSILON)?;
+        let weight = self
+            .weights
+            .expect(&format!("{HEAD}.3.weight"), &[output, dim])?;
+        let x = self.matmul("head.proj", &x, weight, output, dim, 1.0);
+
+        let squares = self.graph.node("Mul", "head.squares", &[&x, &x], &[]);
+        let axes = self.graph.ints("head.axes", &[-1]);
+        let sum = self.graph.node(
+            "ReduceSum",
+            "head.sum",
+            &[&squares, &axes],
+            &[("keepdims", Attribute::Int(1))],
+        );
+        let norm = self.graph.node("Sqrt", "head.length", &[&sum], &[]);
+        let least = self.graph.floats("head.least", &[1], &[1e-12]);
+        let norm = self
+            .graph
+            .node("Max", "head.divisor", &[&norm, &least], &[]);
+        Ok(self.graph.node("Div", OUTPUT, &[&x, &norm], &[]))
+    }
+
+    /// By the error function, as the encoder was trained; opset 17 has no operator for it.
+    fn gelu(&mut self, name: &str, x: &str) -> String {
+        let part = |part: &str| format!("{name}.{part}");
+        let root = self
+            .graph
+            .floats(&part("root"), &[1], &[std::f32::consts::FRAC_1_SQRT_2]);
+        let y = self.graph.node("Mul", &part("scaled"), &[x, &root], &[]);
+        let y = self.graph.node("Erf", &part("erf"), &[&y], &[]);
+        let y = self.add(&part("shifted"), &y, &[1], &[1.0]);
+        let y = self.graph.node("Mul", &part("product"), &[x, &y], &[]);
+        let half = self.graph.floats(&part("half"), &[1], &[0.5]);
+        self.graph.node("Mul", name, &[&y, &half], &[])
+    }
+
+    fn linear(
+        &mut self,
+        name: &str,
+        prefix: &str,
+        x: &str,
+        (to, from): (usize, usize),
+    ) -> Result<String, WeightsError> {
+        let weight = self
+            .weights
+            .expect(&format!("{prefix}weight"), &[to, from])?;
+        let bias = self.weights.expect(&format!("{prefix}bias"), &[to])?;
+        let y = self.matmul(&format!("{name}.product"), x, weight, to, from, 1.0);
+        Ok(self.add(name, &y, &[to], bias))
+    }
+
+    /// `weight` has a row an output, as checkpoints do; the graph's has a column.
+    fn matmul(
+        &mut self,
+        name: &str,
+        x: &str,
+        weight: &[f32],
+        to: usize,
+        from: usize,
+        scale: f32,
+    ) -> String {
+        let columns: Vec<f32> = (0..from * to)
+            .map(|i| scale * weight[(i % to) * from + i / to])
+            .collect();
+        let weight = self
+            .graph
+            .floats(&format!("{name}.weight"), &[from, to], &columns);
+        self.graph.node("MatMul", name, &[x, &weight], &[])
+    }
+
+    fn add(&mut self, name: &str, x: &str, shape: &[usize], values: &[f32]) -> String {
+        let values = self.graph.floats(&format!("{name}.bias"), shape, values);
+        self.graph.node("Add", name, &[x, &values], &[])
+    }
+
+    fn norm(
+        &mut self,
+        name: &str,
+        prefix: &str,
+        x: &str,
+        epsilon: f64,
+    ) -> Result<String, WeightsError> {
+        let dim = self.config.dim;
+        let weight = self.weights.expect(&format!("{prefix}.weight"), &[dim])?;
+        let bias = self.weights.expect(&format!("{prefix}.bias"), &[dim])?;
+        let weight = self.graph.floats(&format!("{name}.weight"), &[dim], weight);
+        let bias = self.graph.floats(&format!("{name}.bias"), &[dim], bias);
+        let attributes = [
+            ("axis", Attribute::Int(-1)),
+            ("epsilon", Attribute::Float(epsilon as f32)),
+        ];
+        Ok(self.graph.node(
+            "LayerNormalization",
+            name,
+            &[x, &weight, &bias],
+            &attributes,
+        ))
+    }
+
+    /// Zeros beside `x`: as many before each axis, then as many after.
+    fn pad(&mut self, name: &str, x: &str, sizes: &[i64]) -> String {
+        let sizes = self.graph.ints(&format!("{name}.sizes"), sizes);
+        self.graph.node("Pad", name, &[x, &sizes], &[])
+    }
+
+    /// A length of 0 stays as it is.
+    fn reshape(&mut self, name: &str, x: &str, shape: &[i64]) -> String {
+        let shape = self.graph.ints(&format!("{name}.shape"), shape);
+        self.graph.node("Reshape", name, &[x, &shape], &[])
+    }
+
+    fn transpose(&mut self, name: &str, x: &str, order: &[i64]) -> String {
+        let attributes = [("perm", Attribute::Ints(order))];
+        self.graph.node("Transpose", name, &[x], &attributes)
+    }
+}

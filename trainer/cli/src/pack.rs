@@ -1,0 +1,253 @@
+//! `pack`: everything that a device needs, in one file.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail, ensure};
+use sensorium_data::npy;
+use sensorium_pack::{
+    DataSet, Encoder, FORMAT, FrontEnd, Golden, Manifest, Modality, PackWriter, Provenance,
+    Scoring, Space, VERSION,
+};
+use serde::Serialize;
+
+use crate::anchor::Anchor;
+use crate::eval::Report;
+use crate::export::{MAX_ABS, embed_onnx, export, windows};
+use crate::recipe::{Background, Class, Recipe};
+use crate::run::{Facts, RunDir};
+
+/// Puts trainings, measured by `eval`, into one file. Equal trainings give equal bytes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The trainings' folders, one an encoder.
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// Where the pack goes.
+    #[arg(long, value_name = "FILE.pack")]
+    out: PathBuf,
+    /// The pack's name [default: the first recipe's].
+    #[arg(long)]
+    name: Option<String>,
+}
+
+/// What an encoder that was trained on text alone has to say of itself.
+const BINDING: &str = "Language-anchored: trained directly against frozen sentence embeddings of \
+    activity names and descriptions. No image-IMU pairs existed, so this encoder was not bound \
+    through images as ImageBind's is, and its space is the text model's, not an image-text one.";
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let mut contents = Contents::default();
+    for path in &args.runs {
+        let run = RunDir::open(path)?;
+        contents
+            .add(&run)
+            .with_context(|| format!("packing {path:?}"))?;
+    }
+    let bytes = contents.finish(args.name.clone())?;
+    sensorium_pack::write_whole(&args.out, &bytes)
+        .with_context(|| format!("writing {:?}", args.out))?;
+    println!("{} bytes in {:?}", bytes.len(), args.out);
+    Ok(())
+}
+
+/// `classes.toml`.
+#[derive(Debug, Default, Serialize)]
+struct Classes {
+    class: Vec<ClassEntry>,
+    background: Background,
+}
+
+#[derive(Debug, Serialize)]
+struct ClassEntry {
+    #[serde(flatten)]
+    class: Class,
+    modalities: Vec<Modality>,
+}
+
+/// A pack under construction.
+#[derive(Debug, Default)]
+struct Contents {
+    writer: PackWriter,
+    anchors: Vec<(Space, Anchor)>,
+    encoders: Vec<Encoder>,
+    provenance: Vec<Provenance>,
+    classes: Classes,
+}
+
+impl Contents {
+    fn add(&mut self, run: &RunDir) -> anyhow::Result<()> {
+        let (recipe, facts) = (run.recipe()?, run.facts()?);
+        let name = &recipe.name;
+        ensure!(
+            self.encoders.iter().all(|encoder| encoder.name != *name),
+            "there is an encoder {name:?} already"
+        );
+        let report: Report = run
+            .read_json("eval.json")
+            .context("it is not measured yet; run `eval` first")?;
+        let (onnx, difference) = export(run)?;
+        ensure!(
+            difference <= MAX_ABS,
+            "the exported encoder differs from the checkpoint by {difference:.2e}, expected at \
+             most {MAX_ABS:.0e}"
+        );
+        self.add_space(&recipe, run.anchor()?)?;
+        self.add_encoder(&recipe, onnx)?;
+        self.add_classes(&recipe)?;
+        self.provenance.push(provenance(&recipe, &facts, &report));
+        Ok(())
+    }
+
+    /// Encoders trained against the same words share a space.
+    fn add_space(&mut self, recipe: &Recipe, anchor: Anchor) -> anyhow::Result<()> {
+        let name = &recipe.text.space;
+        if let Some((_, known)) = self.anchors.iter().find(|(space, _)| space.name == *name) {
+            if *known != anchor {
+                bail!("space {name:?} has other words or numbers in an earlier training");
+            }
+            return Ok(());
+        }
+        let member = |file: &str| format!("spaces/{name}/{file}");
+        let space = Space {
+            name: name.clone(),
+            dim: anchor.dim(),
+            text_model: anchor.text_model.clone(),
+            centre: member("centre.npy"),
+            prompts: member("prompts.json"),
+            prompt_rows: member("prompt_rows.npy"),
+        };
+        let rows = [anchor.prompts.len(), anchor.dim()];
+        let centre = npy::to_bytes(&[anchor.dim()], &anchor.centre)?;
+        self.writer.add(&space.centre, centre);
+        let prompts = serde_json::to_vec_pretty(&anchor.prompts)?;
+        self.writer.add(&space.prompts, prompts);
+        let prompt_rows = npy::to_bytes(&rows, &anchor.rows)?;
+        self.writer.add(&space.prompt_rows, prompt_rows);
+        self.anchors.push((space, anchor));
+        Ok(())
+    }
+
+    fn add_encoder(&mut self, recipe: &Recipe, onnx: Vec<u8>) -> anyhow::Result<()> {
+        let name = &recipe.name;
+        let member = |file: &str| format!("encoders/{name}/{file}");
+        let front_end = recipe.front_end().context("front_end.units")?;
+        let (count, input) = windows(&front_end)?;
+        // As the runtime runs them: one at a time.
+        let mut output = Vec::new();
+        for window in input.chunks_exact(front_end.output_len()) {
+            output.extend(embed_onnx(&onnx, 1, window)?);
+        }
+        let encoder = Encoder {
+            name: name.clone(),
+            modality: Modality::Imu,
+            space: recipe.text.space.clone(),
+            model: member("encoder.onnx"),
+            front_end: FrontEnd::Imu {
+                rate_hz: front_end.rate_hz,
+                samples: front_end.samples,
+                units: recipe.front_end.units.clone(),
+            },
+            scoring: Scoring {
+                temperature: recipe.scoring.temperature,
+                enter: recipe.scoring.enter,
+                exit: recipe.scoring.exit,
+            },
+            golden: Golden {
+                input: member("golden_input.npy"),
+                output: member("golden_output.npy"),
+                max_abs: MAX_ABS,
+            },
+        };
+        let channels = front_end.output_len() / front_end.samples;
+        let input = npy::to_bytes(&[count, channels, front_end.samples], &input)?;
+        let output = npy::to_bytes(&[count, recipe.encoder.output], &output)?;
+        self.writer.add(&encoder.model, onnx);
+        self.writer.add(&encoder.golden.input, input);
+        self.writer.add(&encoder.golden.output, output);
+        self.encoders.push(encoder);
+        Ok(())
+    }
+
+    /// A class that two encoders know by the same words is one class of both.
+    fn add_classes(&mut self, recipe: &Recipe) -> anyhow::Result<()> {
+        for class in &recipe.classes {
+            let entries = &mut self.classes.class;
+            match entries
+                .iter_mut()
+                .find(|known| known.class.name == class.name)
+            {
+                None => entries.push(ClassEntry {
+                    class: class.clone(),
+                    modalities: vec![Modality::Imu],
+                }),
+                Some(known) if known.class != *class => {
+                    bail!("class {:?} is another in an earlier training", class.name)
+                }
+                Some(known) if !known.modalities.contains(&Modality::Imu) => {
+                    known.modalities.push(Modality::Imu);
+                }
+                Some(_) => {}
+            }
+        }
+        for prompt in &recipe.background.prompts {
+            if !self.classes.background.prompts.contains(prompt) {
+                self.classes.background.prompts.push(prompt.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, name: Option<String>) -> anyhow::Result<Vec<u8>> {
+        let name = name
+            .or_else(|| Some(self.encoders.first()?.name.clone()))
+            .context("there is no encoder")?;
+        const CLASSES: &str = "classes.toml";
+        let classes = toml::to_string(&self.classes)?;
+        self.writer.add(CLASSES, classes.into_bytes());
+        let manifest = Manifest {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            name,
+            spaces: self.anchors.into_iter().map(|(space, _)| space).collect(),
+            encoders: self.encoders,
+            classes: CLASSES.to_owned(),
+            provenance: self.provenance,
+            members: Vec::new(),
+        };
+        Ok(self.writer.to_bytes(manifest)?)
+    }
+}
+
+fn provenance(recipe: &Recipe, facts: &Facts, report: &Report) -> Provenance {
+    let mut split = format!(
+        "by person: {:?} held out ({} windows), {} others trained on ({} windows)",
+        facts.held_out_people,
+        facts.held_out_windows,
+        facts.training_people.len(),
+        facts.training_windows
+    );
+    if let Some((fold, folds)) = facts.fold {
+        split.push_str(&format!(
+            "; an inner fold, {fold} of {folds}, of the recipe's training people"
+        ));
+    }
+    if !recipe.unseen_classes.is_empty() {
+        split.push_str(&format!(
+            "; classes never trained on: {:?}",
+            recipe.unseen_classes
+        ));
+    }
+    Provenance {
+        encoder: recipe.name.clone(),
+        binding: BINDING.to_owned(),
+        data: vec![DataSet {
+            name: recipe.data.name.clone(),
+            licence: recipe.data.licence.clone(),
+        }],
+        split,
+        command: facts.command.clone(),
+        seed: facts.seed,
+        metrics: report.metrics(),
+    }
+}

@@ -1,0 +1,183 @@
+//! The folder of a training: all that later commands need, so that none has to be told twice.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `recipe.toml` | a copy of the recipe |
+//! | `run.json` | [`Facts`]: what the command line added, and how the data were divided |
+//! | `anchor.safetensors` | the words |
+//! | `checkpoint.safetensors` | the weights after the last whole epoch |
+//! | `metrics.jsonl` | one object an epoch |
+//! | `eval.json` | what `eval` measured |
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use burn::prelude::Backend;
+use sensorium_model::weights::Weights;
+use sensorium_model::{ImuEncoder, ImuEncoderConfig};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::anchor::Anchor;
+use crate::recipe::Recipe;
+
+/// A training's folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir(PathBuf);
+
+/// What is not in the recipe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// The command, without the machine's paths.
+    pub command: String,
+    /// The seed of all that is random.
+    pub seed: u64,
+    /// Epochs that were asked for.
+    pub epochs: usize,
+    /// Inner fold and number of folds, if the held-out people are training people of the recipe.
+    pub fold: Option<(usize, usize)>,
+    /// Classes that training did not see.
+    #[serde(default)]
+    pub unseen_classes: Vec<String>,
+    /// What it was computed on.
+    pub backend: String,
+    /// People who were trained on.
+    pub training_people: Vec<u32>,
+    /// People who were not.
+    pub held_out_people: Vec<u32>,
+    /// Windows that were trained on.
+    pub training_windows: usize,
+    /// Windows of the held-out people.
+    pub held_out_windows: usize,
+}
+
+/// Metadata key of a checkpoint.
+const ENCODER: &str = "encoder";
+
+impl RunDir {
+    /// The folder of a training that was begun.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let run = Self(path.to_owned());
+        ensure!(
+            run.path("run.json").is_file(),
+            "{path:?} is not the folder of a training: it has no run.json"
+        );
+        Ok(run)
+    }
+
+    /// A new folder, or an old one to train into anew.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(path).with_context(|| format!("creating {path:?}"))?;
+        let run = Self(path.to_owned());
+        // What an earlier training left would otherwise pass for this one's.
+        for stale in ["checkpoint.safetensors", "metrics.jsonl", "eval.json"] {
+            match std::fs::remove_file(run.path(stale)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("removing {:?}", run.path(stale)));
+                }
+                _ => {}
+            }
+        }
+        Ok(run)
+    }
+
+    /// A file of the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file, all of it or nothing.
+    pub fn write(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
+        let path = self.path(name);
+        sensorium_pack::write_whole(&path, content).with_context(|| format!("writing {path:?}"))
+    }
+
+    /// Writes a file as JSON.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        let mut text = serde_json::to_string_pretty(value)?;
+        text.push('\n');
+        self.write(name, text.as_bytes())
+    }
+
+    /// Reads a file of JSON.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<T> {
+        let path = self.path(name);
+        let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path:?}"))?;
+        serde_json::from_str(&text).with_context(|| format!("reading {path:?}"))
+    }
+
+    /// What is not in the recipe.
+    pub fn facts(&self) -> anyhow::Result<Facts> {
+        self.read_json("run.json")
+    }
+
+    /// The recipe, less the classes that this training left out.
+    pub fn recipe(&self) -> anyhow::Result<Recipe> {
+        let path = self.path("recipe.toml");
+        let mut recipe = Recipe::open(&path)?;
+        recipe.leave_out(&self.facts()?.unseen_classes, &path)?;
+        Ok(recipe)
+    }
+
+    /// The words.
+    pub fn anchor(&self) -> anyhow::Result<Anchor> {
+        Anchor::open(&self.path("anchor.safetensors"))
+    }
+
+    /// Keeps weights, in the place of those kept before.
+    pub fn save_checkpoint<B: Backend>(
+        &self,
+        encoder: &ImuEncoder<B>,
+        config: &ImuEncoderConfig,
+    ) -> anyhow::Result<()> {
+        let mut weights = encoder.to_weights();
+        weights.set_metadata(ENCODER, serde_json::to_string(config)?);
+        self.write("checkpoint.safetensors", &weights.to_bytes()?)
+    }
+
+    /// The weights, and the dimensions that they are for.
+    pub fn checkpoint(&self) -> anyhow::Result<(Weights, ImuEncoderConfig)> {
+        let path = self.path("checkpoint.safetensors");
+        let read = || -> anyhow::Result<_> {
+            let weights = Weights::read(&path)?;
+            let config = weights.metadata(ENCODER).context("it holds no encoder")?;
+            let config = serde_json::from_str(config)?;
+            Ok((weights, config))
+        };
+        read().with_context(|| format!("reading the checkpoint {path:?}"))
+    }
+
+    /// The encoder with its weights.
+    pub fn encoder<B: Backend>(&self, device: &B::Device) -> anyhow::Result<ImuEncoder<B>> {
+        let (weights, config) = self.checkpoint()?;
+        Ok(config.init(device)?.with_weights(&weights)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create(dir.path()).unwrap();
+        run.write_json("eval.json", &[1, 2]).unwrap();
+        run.write_json("eval.json", &[3]).unwrap();
+        assert_eq!(run.read_json::<Vec<u32>>("eval.json").unwrap(), [3]);
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+        assert_eq!(names.len(), 1, "nothing half-written is left: {names:?}");
+    }
+
+    #[test]
+    fn a_new_training_does_not_inherit_results() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::create(dir.path()).unwrap();
+        run.write("checkpoint.safetensors", b"old").unwrap();
+        let run = RunDir::create(dir.path()).unwrap();
+        assert!(!run.path("checkpoint.safetensors").exists());
+        let error = RunDir::open(dir.path()).unwrap_err().to_string();
+        assert!(error.ends_with("is not the folder of a training: it has no run.json"));
+    }
+}

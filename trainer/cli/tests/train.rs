@@ -1,0 +1,190 @@
+//! The program from data to pack, on a set small enough to train in seconds.
+
+mod small;
+
+use sensorium_model::weights::Weights;
+use sensorium_pack::Pack;
+use small::{RECIPE, Small, bytes};
+
+#[test]
+fn a_training_becomes_a_pack_that_verifies() {
+    let small = Small::new();
+    small.fit("run", "--epochs 12 --seed 3");
+    let metrics = String::from_utf8(bytes(&small.path("run/metrics.jsonl"))).unwrap();
+    assert_eq!(metrics.lines().count(), 12);
+
+    let report: serde_json::Value =
+        serde_json::from_str(&small.ok("eval @run --data @ --json")).unwrap();
+    assert_eq!(report["windows"], 24);
+    assert_eq!(report["people"][0]["user"], 4);
+    let accuracy = report["accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.6, "{accuracy} of three easy classes");
+    let tables = small.ok("eval @run --data @");
+    assert!(tables.contains("person 4: ") && tables.contains("moving: "));
+
+    let parity = small.ok("export @run --out @e.onnx");
+    assert!(
+        parity.contains("differs from the checkpoint by"),
+        "{parity}"
+    );
+    small.ok("pack @run --out @p.pack");
+    small.ok("pack @run --out @again.pack");
+    let pack_bytes = bytes(&small.path("p.pack"));
+    assert_eq!(pack_bytes, bytes(&small.path("again.pack")));
+    let folder = small.path("").to_string_lossy().into_owned();
+    let holds = |text: &str| pack_bytes.windows(text.len()).any(|w| w == text.as_bytes());
+    assert!(
+        holds("seed 3") && !holds(&folder),
+        "no path of this machine"
+    );
+
+    let pack = Pack::from_bytes(&pack_bytes).unwrap();
+    let manifest = pack.manifest();
+    assert_eq!(
+        (manifest.name.as_str(), manifest.spaces[0].dim),
+        ("small", 8)
+    );
+    let encoder = &manifest.encoders[0];
+    assert_eq!(
+        pack.member(&encoder.model).unwrap(),
+        bytes(&small.path("e.onnx"))
+    );
+    let provenance = &manifest.provenance[0];
+    assert!(provenance.binding.contains("No image-IMU pairs existed"));
+    assert_eq!(
+        provenance.command,
+        "sensorium-train fit r.toml --seed 3 --epochs 12"
+    );
+    assert_eq!(provenance.metrics["held-out top-1"], accuracy);
+    let classes = std::str::from_utf8(pack.member(&manifest.classes).unwrap()).unwrap();
+    let classes: toml::Table = classes.parse().unwrap();
+    let first = &classes["class"].as_array().unwrap()[0];
+    assert_eq!(first["name"].as_str(), Some("slow"));
+    assert_eq!(first["modalities"][0].as_str(), Some("imu"));
+    assert_eq!(
+        classes["background"]["prompts"][0].as_str(),
+        Some("something else")
+    );
+}
+
+#[test]
+fn a_seed_gives_the_same_weights() {
+    let small = Small::new();
+    for (run, seed) in [("a", 1), ("b", 1), ("c", 2)] {
+        small.fit(run, &format!("--seed {seed}"));
+    }
+    let weights = |run: &str| bytes(&small.path(run).join("checkpoint.safetensors"));
+    assert_eq!(weights("a"), weights("b"));
+    assert_ne!(weights("a"), weights("c"));
+    let checkpoint = Weights::from_bytes(&weights("a")).unwrap();
+    assert!(
+        checkpoint
+            .get("modality_trunks.imu.blocks.1.attn.in_proj_weight")
+            .is_some()
+    );
+}
+
+#[test]
+fn a_class_left_out_is_reported_as_unseen_and_a_fold_is_kept_apart() {
+    let small = Small::new();
+    small.fit("run", "--unseen middling --fold 1/3");
+    let report: serde_json::Value =
+        serde_json::from_str(&small.ok("eval @run --data @ --json")).unwrap();
+    assert_eq!(
+        report["people"][0]["user"], 2,
+        "the second of people 1 to 3"
+    );
+    assert_eq!(report["groups"][1]["name"], "unseen");
+    assert_eq!(report["groups"][1]["windows"], 8);
+    let facts = String::from_utf8(bytes(&small.path("run/run.json"))).unwrap();
+    assert!(facts.contains("\"training_windows\": 32"), "{facts}");
+    assert!(
+        small
+            .error("fit @r.toml --data @ --anchor @a.safetensors --out @x --unseen fsat")
+            .contains("did you mean \"fast\"?")
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_in_one_line() {
+    let small = Small::new();
+    let fit = "fit @r.toml --data @ --anchor @a.safetensors --out @run";
+    let write = |text: &str| std::fs::write(small.path("r.toml"), text).unwrap();
+
+    write(&RECIPE.replace("clip_norm", "clipnorm"));
+    assert!(
+        small
+            .error(fit)
+            .contains("unknown key \"clipnorm\", did you mean \"clip_norm\"?")
+    );
+    write(&RECIPE.replace("w.npy", "gone.npy"));
+    assert!(small.error(fit).contains("gone.npy\": No such file"));
+    write(&RECIPE.replace("[4]", "[5]"));
+    assert!(
+        small
+            .error(fit)
+            .contains("person 5 is to be held out, but the set has no such")
+    );
+    write(&RECIPE.replace("a fast thing", "a swift thing"));
+    assert!(
+        small
+            .error(fit)
+            .contains("the anchor has no phrase \"a swift thing\"")
+    );
+    write(&RECIPE.replace("output = 8", "output = 9"));
+    assert!(
+        small
+            .error(fit)
+            .contains("the anchor has 8 numbers a phrase, expected")
+    );
+    assert!(
+        small
+            .error("eval @run --data @")
+            .contains("is not the folder of a training")
+    );
+
+    write(RECIPE);
+    small.fit("run", "--epochs 1");
+    assert!(
+        small
+            .error("pack @run --out @p")
+            .contains("run `eval` first")
+    );
+    std::fs::write(small.path("run/checkpoint.safetensors"), b"cut").unwrap();
+    assert!(
+        small
+            .error("export @run --out @e")
+            .contains("reading the checkpoint")
+    );
+}
+
+/// Killed at any moment, a training leaves a checkpoint that is whole, or none.
+#[cfg(unix)]
+#[test]
+fn a_killed_training_leaves_a_whole_checkpoint() {
+    use std::time::Duration;
+    let small = Small::new();
+    let path = small.path("run/checkpoint.safetensors");
+    let mut found = 0;
+    for pause in [1, 7, 13, 29, 51] {
+        let mut child = small
+            .command("fit @r.toml --data @ --anchor @a.safetensors --out @run --epochs 100000")
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        for _ in 0..3000 {
+            if path.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(pause));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if path.exists() {
+            Weights::read(&path).unwrap();
+            found += 1;
+        }
+    }
+    assert!(found > 0, "no training came as far as an epoch");
+}
