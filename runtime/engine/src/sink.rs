@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use sensorium_core::event::Phase;
+
 use crate::event::Event;
 
 /// Width of a full bar.
@@ -36,10 +38,10 @@ pub struct Human<W>(pub W);
 
 impl<W: Write> Sink for Human<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        let time_ns = if event.is_end() {
-            event.t_end_ns
-        } else {
+        let time_ns = if event.phase == Phase::Start.name() {
             event.t_start_ns
+        } else {
+            event.t_end_ns
         };
         let seconds = (event.t_end_ns - event.t_start_ns) as f64 / 1e9;
         writeln!(
