@@ -1,10 +1,12 @@
 //! What each command prints when all is well.
 
+#![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use sensorium_engine::npy::Array;
+use sensorium_pack::npy::Array;
 use sensorium_testkit::{WALK, walk};
 use serde_json::Value;
 

@@ -1,5 +1,7 @@
 //! Bad input gets one clear line, exit status 2, and leaves nothing behind.
 
+#![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

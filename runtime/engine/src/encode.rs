@@ -9,7 +9,7 @@ use sensorium_pack::{FrontEnd, Modality, Pack, PackError, Scoring};
 use thiserror::Error;
 use tract_onnx::prelude::*;
 
-use crate::npy::{Array, NpyError};
+use sensorium_pack::npy::{Array, NpyError};
 
 /// Largest deviation from length 1 that an embedding may have.
 const NORM_TOLERANCE: f32 = 1e-3;

@@ -6,8 +6,8 @@ use sensorium_core::ImuSample;
 use sensorium_core::feature::{IMU_CHANNELS, ImuUnits};
 use thiserror::Error;
 
-use crate::npy::{Array, NpyError};
 use crate::source::csv::{CsvError, Recording};
+use sensorium_pack::npy::{Array, NpyError};
 
 /// Why a file holds nothing that can be embedded.
 #[derive(Debug, Error)]

@@ -17,7 +17,6 @@ pub mod event;
 pub mod input;
 pub mod keys;
 pub mod ledger;
-pub mod npy;
 pub mod pipeline;
 pub mod queue;
 pub mod sink;

@@ -8,8 +8,8 @@ use sensorium_kernels::dot_f32;
 use sensorium_pack::{Pack, PackError, sha256_hex};
 use thiserror::Error;
 
-use crate::npy::{Array, NpyError};
 use crate::text::{TextError, TextTower};
+use sensorium_pack::npy::{Array, NpyError};
 
 /// A text model is the pack's own if it embeds one of the pack's prompts at least this alike.
 /// Different builds of one model differ by rounding; another model is near 0.

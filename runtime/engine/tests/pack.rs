@@ -1,10 +1,12 @@
 //! The built-in pack, and packs that are whole but wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
+
 use sensorium_core::ImuSample;
 use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
 use sensorium_engine::encode::{EncodeError, ImuEncoder};
-use sensorium_engine::npy::Array;
 use sensorium_engine::space::{Space, SpaceError};
+use sensorium_pack::npy::Array;
 use sensorium_pack::{FrontEnd, Manifest, Modality, Pack, PackWriter};
 use sensorium_testkit::PACK;
 

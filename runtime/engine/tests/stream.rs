@@ -1,5 +1,7 @@
 //! What a stream says depends on its samples alone, and gaps end events.
 
+#![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
+
 use sensorium_engine::source::{Block, Signal};
 use sensorium_engine::stream::{Output, Stream};
 use sensorium_testkit::{stream, walk};

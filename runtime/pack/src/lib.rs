@@ -15,6 +15,7 @@
 //! changes numbers must not be ignored.
 
 mod manifest;
+pub mod npy;
 mod read;
 mod write;
 

@@ -1,6 +1,8 @@
 //! A recording through node, link and host gives what it gives from its file, and what the link
 //! destroys is missed and counted, never believed.
 
+#![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
+
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 

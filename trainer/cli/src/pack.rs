@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
-use sensorium_data::npy;
+use sensorium_pack::npy;
 use sensorium_pack::{
     DataSet, Encoder, FORMAT, FrontEnd, Golden, Manifest, Modality, PackWriter, Provenance,
     Scoring, Space, VERSION,

@@ -8,7 +8,6 @@
 //! encoder is never trained on other numbers than it will be given.
 
 pub mod augment;
-pub mod npy;
 pub mod sampler;
 pub mod split;
 pub mod window;

@@ -7,9 +7,8 @@
 use std::path::{Path, PathBuf};
 
 use sensorium_core::feature::{FeatureError, IMU_CHANNELS, ImuFrontEnd, ImuUnits};
+use sensorium_pack::npy::{Array, NpyError};
 use thiserror::Error;
-
-use crate::npy::{self, NpyError};
 
 /// One sample of a window in the set's units.
 pub type Sample = [f32; IMU_CHANNELS];
@@ -19,8 +18,13 @@ pub type Sample = [f32; IMU_CHANNELS];
 #[non_exhaustive]
 pub enum WindowError {
     /// The array cannot be read.
-    #[error(transparent)]
-    Array(#[from] NpyError),
+    #[error("{path:?}")]
+    Array {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NpyError,
+    },
     /// The array has another shape than windows have.
     #[error("{path:?} has shape {actual:?}, expected [windows, samples, 6]")]
     Shape {
@@ -98,8 +102,12 @@ impl WindowSet {
     ///
     /// A file that cannot be read, is of another form, or does not fit the other.
     pub fn open(array: &Path, index: &Path) -> Result<Self, WindowError> {
-        let (shape, values) = npy::read(array)?;
         let path = || array.to_owned();
+        let read = Array::open(array).map_err(|source| WindowError::Array {
+            path: path(),
+            source,
+        })?;
+        let Array { shape, values } = read;
         let window_len = match shape[..] {
             [_, len, IMU_CHANNELS] if len > 0 => len,
             _ => {

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use sensorium_core::feature::ImuUnits;
 use sensorium_engine::encode::ImuEncoder;
 use sensorium_engine::input::read_imu;
-use sensorium_engine::npy::Array;
+use sensorium_pack::npy::Array;
 use sensorium_pack::{Modality, Pack, write_whole};
 
 use super::replay::units;

@@ -238,7 +238,7 @@ impl Recording {
         if let (Some(times_us), Some((column, us_per_unit))) = (&mut self.times_us, columns.time) {
             let t_us = (row.number(column)? * us_per_unit).round();
             let after = times_us.last().is_none_or(|&last| t_us > last as f64);
-            if t_us < 0.0 || t_us > MAX_TIME_US || !after {
+            if !(0.0..=MAX_TIME_US).contains(&t_us) || !after {
                 return Err(row.bad_time(column));
             }
             times_us.push(t_us as u64);

@@ -45,7 +45,7 @@ impl Small {
                 }
             }
         }
-        let array = sensorium_data::npy::to_bytes(&[count, SAMPLES, 6], &values).unwrap();
+        let array = sensorium_pack::npy::to_bytes(&[count, SAMPLES, 6], &values).unwrap();
         std::fs::write(small.path("w.npy"), array).unwrap();
         std::fs::write(small.path("w.csv"), rows).unwrap();
         std::fs::write(small.path("r.toml"), RECIPE).unwrap();

@@ -1,3 +1,5 @@
+use sensorium_pack::npy;
+
 use super::*;
 
 const HEADING: &str = "user,recording,start_sample,label_id,label\n";

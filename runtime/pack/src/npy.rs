@@ -105,16 +105,7 @@ impl Array {
     ///
     /// None for values that fit the shape; the writer's own are passed on.
     pub fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
-        let shape: Vec<u64> = self.shape.iter().map(|&len| len as u64).collect();
-        let mut bytes = Vec::new();
-        let mut writer = npyz::WriteOptions::new()
-            .default_dtype()
-            .shape(&shape)
-            .writer(&mut bytes)
-            .begin_nd()?;
-        writer.extend(&self.values)?;
-        writer.finish()?;
-        Ok(bytes)
+        to_bytes(&self.shape, &self.values)
     }
 
     /// The rows of an array of two axes.
@@ -122,6 +113,24 @@ impl Array {
         let width: usize = self.shape.iter().skip(1).product();
         self.values.chunks_exact(width.max(1))
     }
+}
+
+/// Numbers of a shape as a file holds them. Equal arrays give equal bytes.
+///
+/// # Errors
+///
+/// As many values as the shape does not ask for.
+pub fn to_bytes(shape: &[usize], values: &[f32]) -> std::io::Result<Vec<u8>> {
+    let shape: Vec<u64> = shape.iter().map(|&len| len as u64).collect();
+    let mut bytes = Vec::new();
+    let mut writer = npyz::WriteOptions::new()
+        .default_dtype()
+        .shape(&shape)
+        .writer(&mut bytes)
+        .begin_nd()?;
+    writer.extend(values)?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 /// The library multiplies what the header claims, which overflows (a panic where that is checked).
