@@ -1,7 +1,6 @@
 //! Plays a recording through the sensor node's own code, on a serial port that is a pty.
 
 mod port_link;
-mod recording;
 
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -13,6 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
+use sensorium_core::feature::ImuUnits;
+use sensorium_engine::source::csv::Recording;
 use sensorium_host_sim::{Blocking, Buffered, Pty, Report, Settings, Speed, simulate};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -27,8 +28,12 @@ use crate::port_link::PortLink;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// The recording: a CSV file of inertial samples.
+    /// The recording: a CSV file of inertial samples, whose header names axes and units. Samples are
+    /// played at the rate given, whatever times the file has.
     input: PathBuf,
+    /// Units of columns that name none: g or m/s2, a comma, rad/s or deg/s.
+    #[arg(long)]
+    units: Option<ImuUnits>,
     /// How often the sensor sampled, in hertz; three decimals at most.
     #[arg(long, value_name = "HZ", value_parser = rate_mhz)]
     rate_hz: u32,
@@ -108,7 +113,7 @@ fn main() -> ExitCode {
 const STOPPED_PATIENCE: Duration = Duration::from_secs(1);
 
 fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let samples = recording::read(&args.input)?;
+    let samples = Recording::open(&args.input, args.units)?.samples;
     let settings = settings(args);
 
     let mut pty = Pty::open().context("opening a pty")?;

@@ -28,7 +28,7 @@ impl Program {
     /// Plays `count` samples, for `TIMEOUT` at most.
     fn start(dir: &Path, count: usize, args: &[&str]) -> Self {
         let input = dir.join("walk.csv");
-        let mut text = String::new();
+        let mut text = String::from("ax,ay,az,gx,gy,gz\n");
         for sample in samples(count) {
             let ([ax, ay, az], [gx, gy, gz]) = (sample.accel_mps2, sample.gyro_radps);
             writeln!(text, "{ax},{ay},{az},{gx},{gy},{gz}").expect("a string takes all");
@@ -36,6 +36,7 @@ impl Program {
         std::fs::write(&input, text).expect("the recording is written");
         let mut child = Command::new(env!("CARGO_BIN_EXE_sensorium-host-sim"))
             .arg(input)
+            .args(["--units", "m/s2,rad/s"])
             .args(args)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -235,8 +236,9 @@ fn says_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (good, bad, file) = (path("good.csv"), path("bad.csv"), path("notes.txt"));
-    std::fs::write(&good, "1,2,3,4,5,6\n").unwrap();
-    std::fs::write(&bad, "1,2,3,4,5,6\n1,2,3,4,five,6\n").unwrap();
+    let header = "acc_x_g,acc_y_g,acc_z_g,gyro_x_rads,gyro_y_rads,gyro_z_rads";
+    std::fs::write(&good, format!("{header}\n1,2,3,4,5,6\n")).unwrap();
+    std::fs::write(&bad, format!("{header}\n1,2,3,4,5,6\n1,2,3,4,five,6\n")).unwrap();
     std::fs::write(&file, "important").unwrap();
     let run = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sensorium-host-sim"));
@@ -247,9 +249,13 @@ fn says_what_is_wrong() {
     let missing = run(&["missing.csv", "--rate-hz", "50"]);
     assert!(missing.contains("missing.csv"), "{missing}");
     let row = run(&[&bad, "--rate-hz", "50"]);
-    assert!(row.contains("bad.csv") && row.contains("line 2"), "{row}");
+    assert!(row.contains("bad.csv") && row.contains("line 3"), "{row}");
     let rate = run(&[&good, "--rate-hz", "0"]);
     assert!(rate.contains("--rate-hz"), "{rate}");
+    let units = run(&[&good, "--rate-hz", "50", "--units", "m/s2,rad/s"]);
+    assert!(units.contains("acc_x_g"), "{units}");
+    let units = run(&[&good, "--rate-hz", "50", "--units", "g"]);
+    assert!(units.contains("rad/s"), "{units}");
     let link = run(&[&good, "--rate-hz", "50", "--pty-link", &file]);
     assert!(link.contains("notes.txt"), "{link}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "important");

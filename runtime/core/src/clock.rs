@@ -2,8 +2,8 @@
 //!
 //! A frame arrives later than it was sent, never earlier, so the smallest difference seen lately
 //! between arrival and device time is the best estimate of the offset. The smallest difference of
-//! each second is kept for [`SECONDS_KEPT`] seconds; how much these differ among each other is
-//! what link and crystals leave open. A delay that every frame has alike cannot be seen one way.
+//! each second is kept for a quarter of a minute; how much these differ among each other is what
+//! link and crystals leave open. A delay that every frame has alike cannot be seen one way.
 
 /// Seconds of minima that are kept.
 const SECONDS_KEPT: usize = 16;

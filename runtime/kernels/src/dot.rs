@@ -4,7 +4,7 @@
 /// definition, since float addition does not associate.
 const LANES: usize = 8;
 
-/// Dot product of two `f32` vectors, summed in [`LANES`] interleaved partial sums.
+/// Dot product of two `f32` vectors, summed in eight interleaved partial sums.
 ///
 /// # Panics
 ///
