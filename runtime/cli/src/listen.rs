@@ -21,10 +21,11 @@ pub fn listen(
     on_output: impl FnMut(Output) -> io::Result<()>,
 ) -> anyhow::Result<Vec<Summary>> {
     let stop = stop_on_signals().context("handling signals")?;
-    let summaries = pipeline::run(lines, &stop, on_output)?;
+    let (summaries, written) = pipeline::run(lines, &stop, on_output);
     for summary in &summaries {
         eprintln!("sensorium: {}", describe(summary));
     }
+    written.context("writing events")?;
     Ok(summaries)
 }
 

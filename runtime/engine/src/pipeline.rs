@@ -61,16 +61,12 @@ pub struct Summary {
 }
 
 /// Runs all streams until their sources end or `stop` is set, and passes on what they say. If that
-/// fails, all of them end.
-///
-/// # Errors
-///
-/// What `on_output` said. Failures of a stream are in its summary.
+/// fails, all of them end; the failure comes beside the summaries.
 pub fn run(
     lines: Vec<Line>,
     stop: &AtomicBool,
     mut on_output: impl FnMut(Output) -> io::Result<()>,
-) -> io::Result<Vec<Summary>> {
+) -> (Vec<Summary>, io::Result<()>) {
     thread::scope(|scope| {
         let (outputs, received) = sync_channel(OUTPUTS_LEN);
         let threads: Vec<_> = lines
@@ -102,8 +98,7 @@ pub fn run(
                 result,
             }
         });
-        let summaries = summaries.collect();
-        result.map(|()| summaries)
+        (summaries.collect(), result)
     })
 }
 

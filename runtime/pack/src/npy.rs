@@ -1,7 +1,7 @@
 //! Arrays as NumPy keeps them (`.npy`, format versions 1 to 3).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
 use thiserror::Error;
@@ -11,13 +11,8 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum NpyError {
     /// The file cannot be read.
-    #[error("cannot read {path:?}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error("the file cannot be read")]
+    Read(#[source] std::io::Error),
     /// The bytes are no array.
     #[error("it is not a NumPy array")]
     Format(#[source] std::io::Error),
@@ -56,11 +51,7 @@ impl Array {
     ///
     /// A file that cannot be read or is no such array.
     pub fn open(path: &Path) -> Result<Self, NpyError> {
-        let bytes = std::fs::read(path).map_err(|source| NpyError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::from_bytes(&bytes)
+        Self::from_bytes(&std::fs::read(path).map_err(NpyError::Read)?)
     }
 
     /// As [`open`](Self::open), from memory.

@@ -29,12 +29,13 @@ fn run(source: Box<dyn Source>) -> (String, Summary) {
         stream: stream("wrist"),
         clock: ClockMode::Sample,
     };
-    let summaries = pipeline::run(vec![line], &AtomicBool::new(false), |output| match output {
-        Output::Event(event) => lines.event(&event),
-        Output::Window(_) => Ok(()),
-    });
-    let summary = summaries.unwrap().remove(0);
-    (String::from_utf8(lines.0).unwrap(), summary)
+    let (mut summaries, written) =
+        pipeline::run(vec![line], &AtomicBool::new(false), |output| match output {
+            Output::Event(event) => lines.event(&event),
+            Output::Window(_) => Ok(()),
+        });
+    written.unwrap();
+    (String::from_utf8(lines.0).unwrap(), summaries.remove(0))
 }
 
 /// Plays samples through a node on one end of a pty and reads the other.

@@ -118,7 +118,11 @@ fn what_is_wrong_is_said_in_one_line() {
             .contains("unknown key \"clipnorm\", did you mean \"clip_norm\"?")
     );
     write(&RECIPE.replace("w.npy", "gone.npy"));
-    assert!(small.error(fit).contains("gone.npy\": No such file"));
+    assert!(
+        small
+            .error(fit)
+            .contains("gone.npy\": the file cannot be read: No such file")
+    );
     write(&RECIPE.replace("[4]", "[5]"));
     assert!(
         small

@@ -87,7 +87,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             name: stream.name.clone(),
             hop_s: stream.hop_s,
             policy: config.events.policy(sense.encoder.scoring()),
-            clock,
+            // A recording has no other time than its samples'.
+            clock: match stream.source {
+                SourceConfig::Csv { .. } => ClockMode::Sample,
+                SourceConfig::Serial { .. } => clock,
+            },
         };
         lines.push(line(source, settings, &sense));
     }

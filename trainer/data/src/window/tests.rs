@@ -56,7 +56,7 @@ fn what_is_wrong_is_named_with_its_file_and_row() {
     let nowhere = Path::new("/nonexistent/w");
     assert_eq!(
         message(WindowSet::open(nowhere, nowhere)),
-        "reading \"/nonexistent/w\""
+        "\"/nonexistent/w\""
     );
 }
 
