@@ -114,7 +114,7 @@ fn configurations_with_unknown_keys() {
     );
     let said = error(&["run", "--config", &config]);
     assert!(
-        said.contains("unknown field `pth`") && said.contains("did you mean `path`?"),
+        said.contains("unknown key \"pth\"") && said.contains("did you mean \"path\"?"),
         "{said}"
     );
     assert!(error(&["run", "--config", "/nonexistent.toml"]).contains("No such file"));
@@ -124,7 +124,7 @@ fn configurations_with_unknown_keys() {
         format!("{HEADER}{}", "0,0,1,0,0,0\n".repeat(200)),
     );
     let said = error(&["replay", &csv, "--rate-hz", "50", "--classes", &classes]);
-    assert!(said.contains("did you mean `prompts`?"), "{said}");
+    assert!(said.contains("did you mean \"prompts\"?"), "{said}");
     let unknown = folder.file("words.toml", "[[class]]\nname = \"zorbing in a sphere\"\n");
     let said = error(&["replay", &csv, "--rate-hz", "50", "--classes", &unknown]);
     assert!(

@@ -226,8 +226,7 @@ mod tests {
         assert_eq!(error(""), "it holds no [[class]]");
         assert_eq!(
             error("[[class]]\nname = 'a'\npromts = ['b']"),
-            "line 3: unknown field `promts`, expected one of `name`, `prompts`, `modalities`, \
-             `labels`, `min_duration_s`, `false_alarms_per_hour`; did you mean `prompts`?"
+            "line 3: unknown key \"promts\", did you mean \"prompts\"?"
         );
         assert_eq!(
             error("[[class]]\nname = 'a'\n[[class]]\nname = 'a'"),

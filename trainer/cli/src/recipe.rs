@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use sensorium_core::feature::ImuFrontEnd;
 use sensorium_data::Augmentation;
+use sensorium_engine::keys::from_toml;
 use sensorium_model::ImuEncoderConfig;
 use serde::{Deserialize, Serialize};
 
 mod check;
 
 pub use check::RecipeError;
-use check::explain;
 
 /// A recipe, checked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -187,7 +187,10 @@ impl Recipe {
     ///
     /// Text that is no recipe.
     pub fn parse(text: &str, path: &Path) -> Result<Self, RecipeError> {
-        let recipe: Self = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
+        let recipe: Self = from_toml(text).map_err(|error| RecipeError::Toml {
+            path: path.to_owned(),
+            error,
+        })?;
         match recipe.fault() {
             None => Ok(recipe),
             Some(what) => Err(RecipeError::Value {

@@ -54,17 +54,17 @@ fn the_pack_says_what_the_file_does_not() {
 fn unknown_keys_come_with_a_suggestion() {
     let message = error(&format!("{STREAM}\n[events]\nmin_duration = 1\n"));
     assert!(
-        message.starts_with("line 7: unknown field `min_duration`"),
+        message.starts_with("line 7: unknown key \"min_duration\""),
         "{message}"
     );
     assert!(
-        message.ends_with("did you mean `min_duration_s`?"),
+        message.ends_with("did you mean \"min_duration_s\"?"),
         "{message}"
     );
     let message = error("[[stream]]\nname = 'a'\nsource = { kind = 'seriel', port = 'x' }\n");
-    assert!(message.ends_with("did you mean `serial`?"), "{message}");
+    assert!(message.ends_with("did you mean \"serial\"?"), "{message}");
     let message = error("[[stream]]\nname = 'a'\nsource = { kind = 'serial', prot = 'x' }\n");
-    assert!(message.ends_with("did you mean `port`?"), "{message}");
+    assert!(message.ends_with("did you mean \"port\"?"), "{message}");
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What makes a recipe one, and what is said of one that is not.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sensorium_core::feature::ImuUnits;
 use sensorium_data::Augmenter;
+use sensorium_engine::keys::{TomlError, hint};
 use thiserror::Error;
 
 use super::{Recipe, Training};
@@ -21,27 +22,13 @@ pub enum RecipeError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A key that recipes do not have.
-    #[error("{path:?}, line {line}: unknown key {key:?}{hint}")]
-    Key {
+    /// It is not TOML of the right form.
+    #[error("{path:?}, {error}")]
+    Toml {
         /// The file.
         path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The key.
-        key: String,
-        /// What was probably meant, as the end of the sentence.
-        hint: String,
-    },
-    /// It is no TOML, or a value is of another type.
-    #[error("{path:?}, line {line}: {message}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What the parser said.
-        message: String,
+        /// Where and why the parser gave up.
+        error: TomlError,
     },
     /// A value is out of range or does not fit another.
     #[error("{path:?}: {what}")]
@@ -158,42 +145,4 @@ impl Recipe {
         let names = self.classes.iter().map(|class| class.name.as_str());
         format!("there is no class {name:?}{}", hint(name, names))
     }
-}
-
-/// Where and why the parser gave up, with a suggestion for a key that is unknown.
-pub(super) fn explain(error: &toml::de::Error, text: &str, path: &Path) -> RecipeError {
-    let start = error.span().map_or(0, |span| span.start);
-    let line = 1 + text.as_bytes()[..start.min(text.len())]
-        .iter()
-        .filter(|&&byte| byte == b'\n')
-        .count();
-    let path = path.to_owned();
-    // The parser gives what it expected as words only: "unknown field `a`, expected one of `b`, `c`".
-    let mut quoted = error.message().split('`').skip(1).step_by(2);
-    match quoted.next() {
-        Some(key) if error.message().starts_with("unknown field") => RecipeError::Key {
-            path,
-            line,
-            key: key.to_owned(),
-            hint: hint(key, quoted),
-        },
-        _ => RecipeError::Parse {
-            path,
-            line,
-            message: error.message().to_owned(),
-        },
-    }
-}
-
-/// `, did you mean "x"?` if one of the known words is close.
-fn hint<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    /// Similarity from which a word is worth suggesting.
-    const CLOSE: f64 = 0.8;
-    known
-        .map(|known| (strsim::jaro_winkler(word, known), known))
-        .filter(|(similarity, _)| *similarity >= CLOSE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or_else(String::new, |(_, known)| {
-            format!(", did you mean {known:?}?")
-        })
 }

@@ -30,7 +30,8 @@ fn an_unknown_key_is_refused_with_a_suggestion() {
     );
     assert_eq!(message(&text), expected);
     let text = format!("zzz = 1\n{HAPT}");
-    assert_eq!(message(&text), "\"r.toml\", line 1: unknown key \"zzz\"");
+    let expected = "\"r.toml\", line 1: unknown key \"zzz\", expected one of name, ";
+    assert!(message(&text).starts_with(expected));
 }
 
 #[test]
