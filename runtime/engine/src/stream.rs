@@ -374,7 +374,8 @@ impl<'a> Reporter<'a> {
                 t_start_ns: start.t_ns,
             });
             let times = Times {
-                t_end_ns: end.t_ns,
+                // What the clock has learned since must not end an event before it began.
+                t_end_ns: end.t_ns.max(told.t_start_ns),
                 uncertainty_ns: start.uncertainty_ns.max(end.uncertainty_ns),
                 clock: end.state.name(),
             };
