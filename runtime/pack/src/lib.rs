@@ -20,8 +20,8 @@ mod read;
 mod write;
 
 pub use manifest::{
-    DataSet, Encoder, FORMAT, FrontEnd, Golden, MANIFEST, Manifest, Member, Modality, Provenance,
-    Scoring, Space, VERSION,
+    DataSet, Encoder, FORMAT, FrontEnd, Golden, MANIFEST, Manifest, Member, Modality,
+    ModalityError, Provenance, Scoring, Space, VERSION,
 };
 pub use read::{Pack, PackError};
 pub use write::{PackWriter, write_whole};

@@ -93,7 +93,31 @@ pub enum Modality {
     Text,
 }
 
+/// A word that is no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected imu, audio, thermal, depth, image or text")]
+pub struct ModalityError;
+
+impl std::str::FromStr for Modality {
+    type Err = ModalityError;
+
+    fn from_str(name: &str) -> Result<Self, ModalityError> {
+        let known = Self::ALL.into_iter().find(|sense| sense.name() == name);
+        known.ok_or(ModalityError)
+    }
+}
+
 impl Modality {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Imu,
+        Self::Audio,
+        Self::Thermal,
+        Self::Depth,
+        Self::Image,
+        Self::Text,
+    ];
+
     /// As commands, manifests and events have it.
     #[must_use]
     pub fn name(self) -> &'static str {

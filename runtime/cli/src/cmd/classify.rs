@@ -8,7 +8,6 @@ use sensorium_core::score::best;
 use sensorium_engine::bank::Bank;
 use sensorium_engine::event::rounded;
 use sensorium_engine::sink::bar;
-use sensorium_pack::Modality;
 use serde_json::{Map, Value, json};
 
 use super::embed::{Embedded, SenseArgs};
@@ -42,7 +41,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let encoder = args.sense.load_encoder(&pack)?;
     let space = load_space(&pack, encoder.space(), args.text_model.as_deref())?;
     let compiled = load_classes(&pack, &space, args.classes.as_deref())?;
-    let bank = Bank::new(&compiled, Modality::from(args.sense.modality))?;
+    let bank = Bank::new(&compiled, args.sense.modality)?;
     // All inputs are read before the first line, so that a bad one leaves nothing half-told.
     for embedded in args.sense.embed(&encoder, &args.input)? {
         let scores = bank.scores(&embedded.embedding, encoder.scoring().temperature);

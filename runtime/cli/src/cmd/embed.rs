@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
-use clap::ValueEnum;
 use sensorium_core::feature::ImuUnits;
 use sensorium_engine::encode::ImuEncoder;
 use sensorium_engine::input::read_imu;
@@ -40,45 +39,15 @@ pub struct SenseArgs {
     /// The pack; the built-in one by default.
     #[arg(long, value_name = "FILE")]
     pub pack: Option<PathBuf>,
-    /// The sense.
-    #[arg(long, value_enum)]
-    pub modality: ModalityArg,
+    /// The sense: imu, audio, thermal, depth, image or text; the pack must have an encoder for it.
+    #[arg(long, value_name = "SENSE")]
+    pub modality: Modality,
     /// How often the sensor sampled, in hertz; as the encoder by default.
     #[arg(long, value_name = "HZ")]
     pub rate_hz: Option<f32>,
     /// Units of arrays, and of CSV columns that name none; the encoder's by default.
     #[arg(long, value_name = "ACC,GYRO", value_parser = units)]
     pub units: Option<ImuUnits>,
-}
-
-/// A sense, or words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ModalityArg {
-    /// Acceleration and angular rate.
-    Imu,
-    /// Sound.
-    Audio,
-    /// Long-wave infrared.
-    Thermal,
-    /// Distance images.
-    Depth,
-    /// Pictures.
-    Image,
-    /// Words.
-    Text,
-}
-
-impl From<ModalityArg> for Modality {
-    fn from(arg: ModalityArg) -> Self {
-        match arg {
-            ModalityArg::Imu => Self::Imu,
-            ModalityArg::Audio => Self::Audio,
-            ModalityArg::Thermal => Self::Thermal,
-            ModalityArg::Depth => Self::Depth,
-            ModalityArg::Image => Self::Image,
-            ModalityArg::Text => Self::Text,
-        }
-    }
 }
 
 /// One embedding and where it came from.
@@ -95,7 +64,7 @@ pub struct Embedded {
 impl SenseArgs {
     /// The pack's encoder for the sense.
     pub fn load_encoder(&self, pack: &Pack) -> anyhow::Result<ImuEncoder> {
-        let modality = Modality::from(self.modality);
+        let modality = self.modality;
         if modality != Modality::Imu && pack.manifest().encoder(modality).is_none() {
             let name = &pack.manifest().name;
             bail!("pack {name} has no encoder for {modality}");
@@ -136,7 +105,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     );
     let pack = open_pack(args.sense.pack.as_deref())?;
     let mut rows = Vec::new();
-    let space_name = if args.sense.modality == ModalityArg::Text {
+    let space_name = if args.sense.modality == Modality::Text {
         ensure!(
             args.input.is_empty(),
             "words are given as --text \"words\", not as files"

@@ -10,7 +10,7 @@ use sensorium_engine::config::{
 };
 use sensorium_engine::stream::{ClockMode, Settings};
 
-use super::run::{line, write_events};
+use super::run::{Events, line};
 use crate::listen::open_replay;
 use crate::sense::{ImuSense, Options};
 
@@ -27,12 +27,8 @@ pub struct Args {
     /// From the start of one window to the start of the next, in seconds.
     #[arg(long, default_value_t = DEFAULT_HOP_S)]
     hop_s: f32,
-    /// Print events as JSON lines.
-    #[arg(long)]
-    json: bool,
-    /// Write events as JSON lines to this file; it is replaced.
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    events: Events,
     #[command(flatten)]
     sense: Options,
 }
@@ -83,5 +79,5 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         clock: ClockMode::Sample,
     };
     let lines = vec![line(Box::new(source), settings, &sense)];
-    write_events(lines, args.json, args.out.as_ref(), out)
+    args.events.write(lines, out)
 }

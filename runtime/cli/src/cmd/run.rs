@@ -41,14 +41,21 @@ pub struct Args {
     /// What the times of events mean; overrides the configuration.
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
+    #[command(flatten)]
+    events: Events,
+    #[command(flatten)]
+    sense: Options,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Events {
     /// Print events as JSON lines.
     #[arg(long)]
     json: bool,
     /// Write events as JSON lines to this file; it is replaced.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    #[command(flatten)]
-    sense: Options,
 }
 
 /// What the times of events mean.
@@ -95,7 +102,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         };
         lines.push(line(source, settings, &sense));
     }
-    write_events(lines, args.json, args.out.as_ref(), out)
+    args.events.write(lines, out)
 }
 
 /// A stream of this sense.
@@ -112,37 +119,34 @@ pub fn line(source: Box<dyn Source>, settings: Settings, sense: &ImuSense) -> Li
     }
 }
 
-/// Runs streams and writes their events.
-pub fn write_events(
-    lines: Vec<Line>,
-    json: bool,
-    file: Option<&PathBuf>,
-    out: &mut impl Write,
-) -> anyhow::Result<ExitCode> {
-    let mut file = match file {
-        Some(path) => {
-            let created = File::create(path).with_context(|| format!("writing {path:?}"))?;
-            Some(JsonLines(created))
-        }
-        None => None,
-    };
-    let mut sink: Box<dyn Sink + '_> = if json {
-        Box::new(JsonLines(out))
-    } else {
-        Box::new(Human(out))
-    };
-    let mut events = 0;
-    let summaries = listen(lines, |output| {
-        if let Output::Event(event) = output {
-            events += 1;
-            match &mut file {
-                Some(file) => file.event(&event)?,
-                None => sink.event(&event)?,
+impl Events {
+    /// Runs streams and writes their events.
+    pub fn write(&self, lines: Vec<Line>, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        let mut file = match &self.out {
+            Some(path) => {
+                let created = File::create(path).with_context(|| format!("writing {path:?}"))?;
+                Some(JsonLines(created))
             }
-        }
-        Ok(())
-    })?;
-    exit_code(summaries, events)
+            None => None,
+        };
+        let mut sink: Box<dyn Sink + '_> = if self.json {
+            Box::new(JsonLines(out))
+        } else {
+            Box::new(Human(out))
+        };
+        let mut events = 0;
+        let summaries = listen(lines, |output| {
+            if let Output::Event(event) = output {
+                events += 1;
+                match &mut file {
+                    Some(file) => file.event(&event)?,
+                    None => sink.event(&event)?,
+                }
+            }
+            Ok(())
+        })?;
+        exit_code(summaries, events)
+    }
 }
 
 fn config(args: &Args) -> anyhow::Result<Config> {

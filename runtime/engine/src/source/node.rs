@@ -1,7 +1,9 @@
 //! What a sensor node sends, from bytes to signals.
 
 use sensorium_core::ImuSample;
-use sensorium_wire::{Arrival, DecodeCounts, Decoder, Packet, Payload, StreamTable, stream};
+use sensorium_wire::{
+    Arrival, DecodeCounts, Decoder, Packet, Payload, StreamTable, sample_time_us, stream,
+};
 
 use super::{Block, Signal};
 
@@ -76,32 +78,16 @@ impl NodeReader {
                     dropped: end.dropped,
                 });
             }
-            Payload::Imu(block) if packet.stream == stream::IMU => self.take_block(
-                Block {
-                    index: block.index,
-                    t_us: t_dev_us,
-                    rate_mhz: block.rate_mhz,
-                    offsets_us: (0..block.samples.len())
-                        .map(|i| block.offset_us(i))
-                        .collect(),
-                    samples: block.samples.to_vec(),
-                    t_host_ns: Some(t_host_ns),
-                },
-                say,
-            ),
-            Payload::ImuRaw(block) if packet.stream == stream::IMU => self.take_block(
-                Block {
-                    index: block.index,
-                    t_us: t_dev_us,
-                    rate_mhz: block.rate_mhz,
-                    offsets_us: (0..block.samples.len())
-                        .map(|i| block.offset_us(i))
-                        .collect(),
-                    samples: block.iter().collect(),
-                    t_host_ns: Some(t_host_ns),
-                },
-                say,
-            ),
+            Payload::Imu(imu) if packet.stream == stream::IMU => {
+                let samples = imu.samples.to_vec();
+                let block = timed_block(t_dev_us, imu.index, imu.rate_mhz, samples, t_host_ns);
+                self.take_block(block, say);
+            }
+            Payload::ImuRaw(raw) if packet.stream == stream::IMU => {
+                let samples = raw.iter().collect();
+                let block = timed_block(t_dev_us, raw.index, raw.rate_mhz, samples, t_host_ns);
+                self.take_block(block, say);
+            }
             // Logs are for a terminal; other messages are of a newer protocol.
             _ => {}
         }
@@ -116,6 +102,27 @@ impl NodeReader {
         }
         self.next_index = block.index.saturating_add(block.samples.len() as u64);
         say(Signal::Block(block));
+    }
+}
+
+/// A block whose samples follow the first, taken at `t_us`, at their rate.
+fn timed_block(
+    t_us: u64,
+    index: u64,
+    rate_mhz: u32,
+    samples: Vec<ImuSample>,
+    t_host_ns: i64,
+) -> Block {
+    let time_us = |i: usize| sample_time_us(index.saturating_add(i as u64), rate_mhz);
+    Block {
+        index,
+        t_us,
+        rate_mhz,
+        offsets_us: (0..samples.len())
+            .map(|i| time_us(i).saturating_sub(time_us(0)))
+            .collect(),
+        samples,
+        t_host_ns: Some(t_host_ns),
     }
 }
 
