@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use sensorium_engine::pipeline::PipelineError;
 
 /// Names events in live sensor streams with classes typed as text, on the device, offline.
 ///
@@ -66,8 +67,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the reader of our results has had enough.
+/// Whether the reader of our results has had enough. A port that is gone can say the same of its
+/// own pipe, and is no success.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    if error.chain().any(|cause| cause.is::<PipelineError>()) {
+        return false;
+    }
     error.chain().any(|cause| {
         let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
         kind == Some(ErrorKind::BrokenPipe)

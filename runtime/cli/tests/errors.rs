@@ -4,6 +4,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::AtomicBool;
+
+use sensorium_host_sim::Pty;
 
 fn sensorium(args: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_sensorium");
@@ -143,6 +146,21 @@ fn ports_that_are_not_there() {
     let folder = Folder::new();
     let file = folder.file("port", "no tty");
     assert!(error(&["run", "--serial", &file]).contains("cannot open the port"));
+}
+
+#[test]
+fn a_port_that_is_unplugged() {
+    let mut pty = Pty::open().unwrap();
+    let port = pty.path().to_str().unwrap().to_owned();
+    let run = std::thread::spawn(move || error(&["run", "--serial", &port, "--json"]));
+    assert!(pty.wait_for_reader(&AtomicBool::new(false)).unwrap());
+    drop(pty);
+    let said = run.join().unwrap();
+    assert!(said.contains("is gone"), "{said}");
+    assert!(
+        said.contains("imu: 0 sampled = 0 received + 0 lost + 0 dropped"),
+        "{said}"
+    );
 }
 
 #[test]
