@@ -92,6 +92,8 @@ fn a_replay_says_the_same_each_time() {
     let (printed, _) = done(&[
         "replay",
         &walk,
+        "--clock",
+        "sample",
         "--rate-hz",
         "50",
         "--stream",

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use sensorium_core::feature::ImuUnits;
 use sensorium_engine::config::{
     DEFAULT_HOP_S, EventsConfig, check_hop_s, check_rate_hz, check_speed,
@@ -27,10 +28,20 @@ pub struct Args {
     /// From the start of one window to the start of the next, in seconds.
     #[arg(long, default_value_t = DEFAULT_HOP_S)]
     hop_s: f32,
+    /// What the times of events mean: a recording has no other time than its samples'.
+    #[arg(long, value_enum, default_value_t = ReplayClock::Sample)]
+    clock: ReplayClock,
     #[command(flatten)]
     events: Events,
     #[command(flatten)]
     sense: Options,
+}
+
+/// What the times of a recording's events can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReplayClock {
+    /// The sample's own time, from its number and rate, or from the file.
+    Sample,
 }
 
 /// How a recording is to be read and played.
@@ -76,7 +87,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         name: args.stream.clone(),
         hop_s: args.hop_s,
         policy: EventsConfig::default().policy(sense.encoder.scoring()),
-        clock: ClockMode::Sample,
+        clock: match args.clock {
+            ReplayClock::Sample => ClockMode::Sample,
+        },
     };
     let lines = vec![line(Box::new(source), settings, &sense)];
     args.events.write(lines, out)
