@@ -3,8 +3,11 @@
 //! Training, runtime and firmware all call these functions, so what an encoder was trained on is
 //! what it is given. An encoder's front end is *data* in its pack; this is the code that reads it.
 
+pub mod clip;
 mod imu;
+mod mel;
 mod resample;
 
 pub use imu::{AccelUnit, FeatureError, GyroUnit, IMU_CHANNELS, ImuFrontEnd, ImuUnits, UnitsError};
+pub use mel::{LogMel, MEL_FRAME, MEL_HOP};
 pub use resample::Resampler;
