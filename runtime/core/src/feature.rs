@@ -4,10 +4,14 @@
 //! what it is given. An encoder's front end is *data* in its pack; this is the code that reads it.
 
 pub mod clip;
+#[cfg(feature = "alloc")]
+mod image;
 mod imu;
 mod mel;
 mod resample;
 
+#[cfg(feature = "alloc")]
+pub use image::Image;
 pub use imu::{AccelUnit, FeatureError, GyroUnit, IMU_CHANNELS, ImuFrontEnd, ImuUnits, UnitsError};
 pub use mel::{LogMel, MEL_FRAME, MEL_HOP};
 pub use resample::Resampler;

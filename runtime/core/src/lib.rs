@@ -5,8 +5,12 @@
 //! sample ─ clock ─▶ window ─▶ feature ─▶ (encoder) ─▶ embedding ─▶ bank ─▶ score ─▶ event
 //! ```
 //!
-//! Time is always a parameter, never read, so a replay gives what the live run gave.
+//! Time is always a parameter, never read, so a replay gives what the live run gave. Memory is fixed,
+//! but for what the feature `alloc` adds: pictures.
 #![no_std]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
 
 pub mod bank;
 pub mod clock;

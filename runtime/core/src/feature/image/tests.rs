@@ -1,0 +1,71 @@
+use super::*;
+extern crate std;
+
+use proptest::prelude::*;
+
+/// The picture that `golden.py` takes.
+fn picture(width: usize, height: usize) -> Image<3> {
+    let value = |x: usize, y: usize, c: usize| (x * x * 37 + y * 91 + c * 53 + x * y * 11) as u8;
+    let at = |n: usize| [0, 1, 2].map(|c| value(n % width, n / width, c));
+    Image::new(width, height, (0..width * height).map(at).collect()).unwrap()
+}
+
+#[test]
+fn pixels_are_those_of_pillow() {
+    for line in include_str!("golden.txt").lines() {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [width, height, to_width, to_height, hex] = fields[..] else {
+            panic!("{line}");
+        };
+        let size = |field: &str| field.parse::<usize>().unwrap();
+        let resized =
+            picture(size(width), size(height)).resize_bicubic(size(to_width), size(to_height));
+        let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let expected: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
+        assert_eq!(
+            resized.pixels().as_flattened(),
+            expected,
+            "{width}x{height}"
+        );
+    }
+}
+
+#[test]
+fn the_crop_is_the_middle_rounded_to_even() {
+    assert_eq!(
+        [0, 1, 2, 3, 5, 7, 123].map(half_to_even),
+        [0, 0, 1, 2, 2, 4, 62]
+    );
+    let tall = picture(4, 7);
+    let cropped = tall.resize_and_crop(4);
+    assert_eq!((cropped.width(), cropped.height()), (4, 4));
+    assert_eq!(cropped.pixels(), &tall.pixels()[8..24]);
+    assert_eq!(picture(9, 4).resize_and_crop(2).pixels().len(), 4);
+}
+
+#[test]
+fn pictures_without_pixels_or_with_too_many_are_none() {
+    assert!(Image::new(2, 2, vec![[0]; 3]).is_none());
+    assert!(Image::<1>::new(0, 2, vec![]).is_none());
+    assert!(Image::new(usize::MAX, 2, vec![[0]]).is_none());
+}
+
+proptest! {
+    #[test]
+    fn one_colour_stays_one_colour(
+        (width, height) in (1usize..40, 1usize..40),
+        (to_width, to_height) in (1usize..40, 1usize..40),
+        colour in any::<[u8; 2]>(),
+    ) {
+        let image = Image::new(width, height, vec![colour; width * height]).unwrap();
+        let resized = image.resize_bicubic(to_width, to_height);
+        prop_assert_eq!(resized.pixels().len(), to_width * to_height);
+        prop_assert!(resized.pixels().iter().all(|pixel| *pixel == colour));
+    }
+
+    #[test]
+    fn the_same_size_is_the_same_picture((width, height) in (1usize..20, 1usize..20)) {
+        let image = picture(width, height);
+        prop_assert_eq!(&image.resize_bicubic(width, height), &image);
+    }
+}
