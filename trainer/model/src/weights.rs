@@ -26,6 +26,53 @@ pub struct Weights {
     metadata: BTreeMap<String, String>,
 }
 
+/// Anything that gives weights by name: all of them in memory, or one at a time from a file.
+pub trait WeightSource {
+    /// The shape of the array of this name; none if there is no such array.
+    fn shape(&self, name: &str) -> Option<&[usize]>;
+
+    /// The numbers of the array of this name, row-major.
+    ///
+    /// # Errors
+    ///
+    /// An array that is missing or cannot be read.
+    fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError>;
+
+    /// The numbers of the array of this name and shape.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`values`](Self::values), and an array that has another shape.
+    fn values_of(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        match self.shape(name) {
+            None => Err(WeightsError::Missing {
+                name: name.to_owned(),
+            }),
+            Some(actual) if actual != shape => Err(WeightsError::Shape {
+                name: name.to_owned(),
+                actual: actual.to_vec(),
+                expected: shape.to_vec(),
+            }),
+            Some(_) => self.values(name),
+        }
+    }
+}
+
+impl WeightSource for Weights {
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.get(name).map(|array| array.shape.as_slice())
+    }
+
+    fn values(&self, name: &str) -> Result<Vec<f32>, WeightsError> {
+        let missing = || WeightsError::Missing {
+            name: name.to_owned(),
+        };
+        self.get(name)
+            .map(|array| array.values.clone())
+            .ok_or_else(missing)
+    }
+}
+
 /// Why weights could not be read, written or used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
