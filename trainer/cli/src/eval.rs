@@ -7,9 +7,9 @@ use anyhow::ensure;
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use sensorium_core::bank::ClassBank;
-use sensorium_model::ImuEncoder;
 use sensorium_model::backend::Inference;
-use sensorium_model::imu::CHANNELS;
+use sensorium_model::encoder::IMU_CHANNELS;
+use sensorium_model::{Encoder, Input};
 
 use crate::anchor::Anchor;
 use crate::labelled::Labelled;
@@ -68,16 +68,20 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// The embeddings of some windows, one after the other.
 pub fn embed(
-    encoder: &ImuEncoder<Inference>,
+    encoder: &Encoder<Inference>,
     data: &Labelled,
     windows: &[usize],
 ) -> anyhow::Result<Vec<f32>> {
     let device = Default::default();
     let mut embeddings = Vec::new();
     for windows in windows.chunks(BATCH) {
-        let shape = [windows.len(), CHANNELS, data.feature_len() / CHANNELS];
+        let shape = [
+            windows.len(),
+            IMU_CHANNELS,
+            data.feature_len() / IMU_CHANNELS,
+        ];
         let input = TensorData::new(data.batch(windows)?, shape);
-        let output = encoder.forward(Tensor::from_data(input, &device));
+        let output = encoder.forward(Input::windows(Tensor::from_data(input, &device)));
         embeddings.extend(output.into_data().iter::<f32>());
     }
     Ok(embeddings)

@@ -8,10 +8,10 @@ use sensorium_model::backend::Inference;
 
 use crate::run::RunDir;
 
+mod compare;
 mod encoder;
-mod parity;
 
-pub use parity::{MAX_ABS, embed_onnx, windows};
+pub use compare::{MAX_ABS, embed_onnx, windows};
 
 /// Writes the encoder as ONNX and compares it with the original.
 #[derive(Debug, clap::Args)]
@@ -45,15 +45,16 @@ pub fn export(run: &RunDir) -> anyhow::Result<(Vec<u8>, f32)> {
     let (weights, config) = run.checkpoint()?;
     let onnx = encoder::to_onnx(&weights, &config)?;
     let front_end = run.recipe()?.front_end().context("front_end.units")?;
-    let (count, windows) = windows(&front_end)?;
+    let (_, windows) = windows(&front_end)?;
     let original = run.encoder::<Inference>(&Default::default())?;
-    let expected = parity::embed(&original, count, &windows);
-    let mut difference = parity::max_abs(&embed_onnx(&onnx, count, &windows)?, &expected);
+    let expected = compare::embed(&original, &windows);
+    let shape = encoder::input_shape(&config);
+    let mut difference = compare::max_abs(&embed_onnx(&onnx, &shape, &windows)?, &expected);
     // One by one as well: the runtime does not batch.
     let rows = windows.chunks_exact(front_end.output_len());
     for (window, expected) in rows.zip(expected.chunks_exact(config.output)) {
-        let alone = embed_onnx(&onnx, 1, window)?;
-        difference = difference.max(parity::max_abs(&alone, expected));
+        let alone = embed_onnx(&onnx, &shape, window)?;
+        difference = difference.max(compare::max_abs(&alone, expected));
     }
     Ok((onnx, difference))
 }

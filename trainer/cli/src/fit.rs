@@ -13,9 +13,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use sensorium_data::{Augmenter, PersonSplit, Sampler};
+use sensorium_model::Input;
 use sensorium_model::backend::{self, Training};
+use sensorium_model::encoder::IMU_CHANNELS;
 use sensorium_model::gradient::clip_norm;
-use sensorium_model::imu::CHANNELS;
 use sensorium_model::loss::{InfoNce, info_nce};
 use serde::Serialize;
 
@@ -227,9 +228,10 @@ fn fit(
                 data.features(&augmenter.draw(&data.set, window, &mut rng), row)?;
                 wanted.extend(target(window).map(|class| class as i64));
             }
-            let shape = [config.batch, CHANNELS, recipe.encoder.samples];
+            let shape = [config.batch, IMU_CHANNELS, len / IMU_CHANNELS];
             let input = TensorData::new(features.clone(), shape);
-            let embeddings = encoder.forward(Tensor::from_data(input, &device));
+            let input = Input::windows(Tensor::from_data(input, &device));
+            let embeddings = encoder.forward(input);
             let wanted = Tensor::from_data(wanted.as_slice(), &device);
             let loss = info_nce(embeddings, anchors.clone(), wanted, loss_config);
             let value: f64 = loss.clone().into_scalar().elem();

@@ -136,7 +136,7 @@ impl Contents {
         // As the runtime runs them: one at a time.
         let mut output = Vec::new();
         for window in input.chunks_exact(front_end.output_len()) {
-            output.extend(embed_onnx(&onnx, 1, window)?);
+            output.extend(embed_onnx(&onnx, &recipe.encoder.input.shape(), window)?);
         }
         let encoder = Encoder {
             name: name.clone(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use sensorium_core::feature::ImuFrontEnd;
 use sensorium_data::Augmentation;
 use sensorium_engine::keys::from_toml;
-use sensorium_model::ImuEncoderConfig;
+use sensorium_model::{EncoderConfig, InputConfig};
 use serde::{Deserialize, Serialize};
 
 mod check;
@@ -25,7 +25,7 @@ pub struct Recipe {
     /// What it is given.
     pub front_end: FrontEnd,
     /// Its dimensions.
-    pub encoder: ImuEncoderConfig,
+    pub encoder: EncoderConfig,
     /// What it is bound to.
     pub text: Text,
     /// How it is trained.
@@ -205,9 +205,18 @@ impl Recipe {
     pub fn front_end(&self) -> Option<ImuFrontEnd> {
         Some(ImuFrontEnd {
             rate_hz: self.front_end.rate_hz,
-            samples: self.encoder.samples,
+            samples: self.samples()?,
             units: self.front_end.units.parse().ok()?,
         })
+    }
+
+    /// Samples of a window; none if the encoder is not of inertial data.
+    #[must_use]
+    pub fn samples(&self) -> Option<usize> {
+        match self.encoder.input {
+            InputConfig::Imu { samples, .. } => Some(samples),
+            _ => None,
+        }
     }
 
     /// The class that has a label, by its place.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use burn::prelude::Backend;
 use sensorium_model::weights::Weights;
-use sensorium_model::{ImuEncoder, ImuEncoderConfig};
+use sensorium_model::{Encoder, EncoderConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -128,8 +128,8 @@ impl RunDir {
     /// Keeps weights, in the place of those kept before.
     pub fn save_checkpoint<B: Backend>(
         &self,
-        encoder: &ImuEncoder<B>,
-        config: &ImuEncoderConfig,
+        encoder: &Encoder<B>,
+        config: &EncoderConfig,
     ) -> anyhow::Result<()> {
         let mut weights = encoder.to_weights();
         weights.set_metadata(ENCODER, serde_json::to_string(config)?);
@@ -137,7 +137,7 @@ impl RunDir {
     }
 
     /// The weights, and the dimensions that they are for.
-    pub fn checkpoint(&self) -> anyhow::Result<(Weights, ImuEncoderConfig)> {
+    pub fn checkpoint(&self) -> anyhow::Result<(Weights, EncoderConfig)> {
         let path = self.path("checkpoint.safetensors");
         let read = || -> anyhow::Result<_> {
             let weights = Weights::read(&path)?;
@@ -149,7 +149,7 @@ impl RunDir {
     }
 
     /// The encoder with its weights.
-    pub fn encoder<B: Backend>(&self, device: &B::Device) -> anyhow::Result<ImuEncoder<B>> {
+    pub fn encoder<B: Backend>(&self, device: &B::Device) -> anyhow::Result<Encoder<B>> {
         let (weights, config) = self.checkpoint()?;
         Ok(config.init(device)?.with_weights(&weights)?)
     }

@@ -20,6 +20,8 @@ pub struct BlockConfig {
     pub heads: usize,
     /// Whether attention sees one extra, learned key and value.
     pub bias_kv: bool,
+    /// Whether a token sees only those up to itself.
+    pub causal: bool,
     /// Probability that a sample skips a branch of the block in training, from 0 to below 1.
     pub drop_path: f64,
 }
@@ -47,6 +49,7 @@ pub struct Attention<B: Backend> {
     pub(crate) bias_k: Option<Param<Tensor<B, 3>>>,
     pub(crate) bias_v: Option<Param<Tensor<B, 3>>>,
     heads: usize,
+    causal: bool,
 }
 
 impl<B: Backend> Block<B> {
@@ -67,10 +70,11 @@ impl<B: Backend> Block<B> {
                 .init::<B>(device)
         };
         let bias = || {
-            let spread = Distribution::Normal(0.0, (dim as f64).powf(-0.5));
-            config
-                .bias_kv
-                .then(|| Param::from_tensor(Tensor::random([1, 1, dim], spread, device)))
+            let spread = Initializer::Normal {
+                mean: 0.0,
+                std: (dim as f64).powf(-0.5),
+            };
+            config.bias_kv.then(|| spread.init([1, 1, dim], device))
         };
         Self {
             norm_1: norm(),
@@ -80,6 +84,7 @@ impl<B: Backend> Block<B> {
                 bias_k: bias(),
                 bias_v: bias(),
                 heads,
+                causal: config.causal,
             },
             norm_2: norm(),
             fc1: linear(dim, MLP_RATIO * dim, device),
@@ -116,7 +121,13 @@ impl<B: Backend> Attention<B> {
         let query = split(part(0)).mul_scalar((head_dim as f64).powf(-0.5));
         let key = split(extended(part(1), &self.bias_k));
         let value = split(extended(part(2), &self.bias_v));
-        let weights = activation::softmax(query.matmul(key.swap_dims(2, 3)), 3);
+        let mut scores = query.matmul(key.swap_dims(2, 3));
+        if self.causal {
+            let later =
+                Tensor::<B, 2, Bool>::tril_mask([tokens, scores.dims()[3]], 0, &scores.device());
+            scores = scores.mask_fill(later.unsqueeze::<4>(), f32::NEG_INFINITY);
+        }
+        let weights = activation::softmax(scores, 3);
         let mixed = weights
             .matmul(value)
             .swap_dims(1, 2)

@@ -1,8 +1,8 @@
 //! Encoders, their loss and their checkpoints, on any burn backend.
 //!
 //! ```text
-//! window [B, 6, T] ─▶ ImuEncoder ─▶ embedding [B, E], L2-normalised ─┐
-//! class embeddings [C, E], frozen ────────────────────────────────────┴▶ info_nce ─▶ loss
+//! input of a sense ─▶ Encoder ─▶ embedding [B, E], L2-normalised ─┐
+//! embeddings of its anchors [C, E], frozen ───────────────────────┴▶ info_nce ─▶ loss
 //! ```
 //!
 //! The structure is ImageBind's (Girdhar et al. 2023) at dimensions of one's choice. Weights leave
@@ -17,9 +17,11 @@
 #[cfg(any(feature = "flex", feature = "wgpu", feature = "cuda"))]
 pub mod backend;
 pub mod block;
+pub mod encoder;
 pub mod gradient;
-pub mod imu;
 pub mod loss;
+pub mod sense;
 pub mod weights;
 
-pub use imu::{ImuEncoder, ImuEncoderConfig};
+pub use encoder::{Encoder, EncoderConfig, Input, InputConfig};
+pub use sense::Sense;

@@ -1,32 +1,35 @@
-//! The IMU encoder as an ONNX graph.
+//! An encoder as an ONNX graph.
 //!
 //! Shapes are written so that no node has to ask for the batch's size: tokens that every window
 //! gets (the class token, the extra key and value) are padded in as zeros and then added with the
 //! positions or biases, which one constant holds.
 
-use sensorium_model::ImuEncoderConfig;
 use sensorium_model::block::{MLP_RATIO, TRUNK_NORM_EPSILON};
-use sensorium_model::imu::{CHANNELS, PATCH, STEM_NORM_EPSILON};
+use sensorium_model::encoder::{IMU_CHANNELS, Names, STEM_NORM_EPSILON};
 use sensorium_model::weights::{Weights, WeightsError};
+use sensorium_model::{EncoderConfig, InputConfig, Sense};
 
 use crate::onnx::{Attribute, Graph};
-
-/// Name of the graph's input.
-pub const INPUT: &str = "imu";
 
 /// Name of the graph's output.
 pub const OUTPUT: &str = "embedding";
 
-/// The ONNX file of an encoder: `imu` `[N, 6, samples]` to `embedding` `[N, output]`, L2-normalised.
+/// The ONNX file of an encoder: an input of the sense's name, `[N, ...]` of the shape of one input,
+/// to `embedding` `[N, output]`, L2-normalised. An encoder of videos becomes one of pictures.
 ///
 /// # Errors
 ///
 /// A weight that is missing or has another shape.
-pub fn to_onnx(weights: &Weights, config: &ImuEncoderConfig) -> Result<Vec<u8>, WeightsError> {
+///
+/// # Panics
+///
+/// If it is an encoder of text.
+pub fn to_onnx(weights: &Weights, config: &EncoderConfig) -> Result<Vec<u8>, WeightsError> {
     let mut writer = Writer {
         graph: Graph::new(),
         weights,
         config,
+        names: Names(config.sense()),
     };
     let mut x = writer.stem()?;
     for index in 0..config.blocks {
@@ -34,46 +37,47 @@ pub fn to_onnx(weights: &Weights, config: &ImuEncoderConfig) -> Result<Vec<u8>, 
     }
     let output = writer.head(&x)?;
     Ok(writer.graph.to_bytes(
-        "imu-encoder",
-        (INPUT, &[CHANNELS, config.samples]),
+        &format!("{}-encoder", config.sense()),
+        (config.sense().name(), &input_shape(config)),
         (&output, &[config.output]),
     ))
+}
+
+/// Lengths of the axes of one input.
+pub fn input_shape(config: &EncoderConfig) -> Vec<usize> {
+    match config.input {
+        InputConfig::Vision { side, .. } => vec![3, side, side],
+        input => input.shape(),
+    }
 }
 
 struct Writer<'a> {
     graph: Graph,
     weights: &'a Weights,
-    config: &'a ImuEncoderConfig,
+    config: &'a EncoderConfig,
+    names: Names,
 }
 
-const STEM: &str = "modality_preprocessors.imu";
-const HEAD: &str = "modality_heads.imu";
-
 impl Writer<'_> {
-    fn tokens(&self) -> usize {
-        self.config.patches() + 1
-    }
-
     fn stem(&mut self) -> Result<String, WeightsError> {
-        let (dim, patches, tokens) = (self.config.dim, self.config.patches(), self.tokens());
-        let split = [0, CHANNELS as i64, patches as i64, PATCH as i64];
-        let x = self.reshape("stem.split", INPUT, &split);
-        let x = self.transpose("stem.swap", &x, &[0, 2, 1, 3]);
-        let size = CHANNELS * PATCH;
-        let x = self.reshape("stem.patches", &x, &[0, patches as i64, size as i64]);
-        let weight = self
-            .weights
-            .expect(&format!("{STEM}.imu_stem.proj.weight"), &[dim, size])?;
-        let x = self.matmul("stem.proj", &x, weight, dim, size, 1.0);
-        let norm = format!("{STEM}.imu_stem.norm_layer");
-        let x = self.norm("stem.norm", &norm, &x, STEM_NORM_EPSILON)?;
-
+        let (dim, tokens) = (self.config.dim, self.config.input.tokens());
+        let x = match self.config.input {
+            InputConfig::Imu { samples, patch } => self.windows_stem(samples, patch)?,
+            InputConfig::Vision { patch, .. } => self.planes_stem(3, &patch, patch[1])?,
+            InputConfig::Audio { patch, stride, .. } => {
+                self.planes_stem(1, &[patch, patch], stride)?
+            }
+            InputConfig::Depth { patch, .. } | InputConfig::Thermal { patch, .. } => {
+                self.planes_stem(1, &[patch, patch], patch)?
+            }
+            InputConfig::Text { .. } => panic!("to_onnx: an encoder of text"),
+        };
         let class_token = self
             .weights
-            .expect(&format!("{STEM}.cls_token"), &[1, 1, dim])?;
+            .expect(&self.names.class_token(), &[1, 1, dim])?;
         let positions = self
             .weights
-            .expect(&format!("{STEM}.pos_embed"), &[1, tokens, dim])?;
+            .expect(&self.names.positions(), &[1, tokens, dim])?;
         let mut added = positions.to_vec();
         for (value, token) in added.iter_mut().zip(class_token) {
             *value += token;
@@ -82,11 +86,83 @@ impl Writer<'_> {
         let added = self
             .graph
             .floats("stem.positions", &[1, tokens, dim], &added);
-        Ok(self.graph.node("Add", "stem.tokens", &[&x, &added], &[]))
+        let x = self.graph.node("Add", "stem.tokens", &[&x, &added], &[]);
+        match self.config.sense() {
+            Sense::Vision => {
+                let norm = self.names.trunk_norm();
+                self.norm("trunk.norm", &norm, &x, TRUNK_NORM_EPSILON)
+            }
+            _ => Ok(x),
+        }
+    }
+
+    /// Patches of windows `[N, 6, samples]`.
+    fn windows_stem(&mut self, samples: usize, patch: usize) -> Result<String, WeightsError> {
+        let (dim, patches) = (self.config.dim, samples / patch);
+        let mut x = self.config.sense().name().to_owned();
+        if patches * patch < samples {
+            let whole = [0, (patches * patch) as i64, 2].map(|value| vec![value]);
+            let [from, to, axis] = &whole;
+            let from = self.graph.ints("stem.from", from);
+            let to = self.graph.ints("stem.to", to);
+            let axis = self.graph.ints("stem.axis", axis);
+            let inputs = [x.as_str(), &from, &to, &axis];
+            x = self.graph.node("Slice", "stem.whole", &inputs, &[]);
+        }
+        let split = [0, IMU_CHANNELS as i64, patches as i64, patch as i64];
+        let x = self.reshape("stem.split", &x, &split);
+        let x = self.transpose("stem.swap", &x, &[0, 2, 1, 3]);
+        let size = IMU_CHANNELS * patch;
+        let x = self.reshape("stem.patches", &x, &[0, patches as i64, size as i64]);
+        let weight = self.weights.expect(&self.names.stem(), &[dim, size])?;
+        let x = self.matmul("stem.proj", &x, weight, dim, size, 1.0);
+        self.norm("stem.norm", &self.names.stem_norm(), &x, STEM_NORM_EPSILON)
+    }
+
+    /// Patches of planes `[N, channels, height, width]`. A kernel over time is summed up, since a
+    /// picture is the same at all times.
+    fn planes_stem(
+        &mut self,
+        channels: usize,
+        patch: &[usize],
+        stride: usize,
+    ) -> Result<String, WeightsError> {
+        let dim = self.config.dim;
+        let shape = [&[dim, channels], patch].concat();
+        let weight = self.weights.expect(&self.names.stem(), &shape)?;
+        let (height, width) = (patch[patch.len() - 2], patch[patch.len() - 1]);
+        let (plane, kernel) = (height * width, patch.iter().product::<usize>());
+        let still: Vec<f32> = weight
+            .chunks_exact(kernel)
+            .flat_map(|kernel| {
+                (0..plane).map(|i| kernel.iter().skip(i).step_by(plane).sum::<f32>())
+            })
+            .collect();
+        let shape = [dim, channels, height, width];
+        let weight = self.graph.floats("stem.proj.weight", &shape, &still);
+        let strides = [stride as i64; 2];
+        let attributes = [
+            (
+                "kernel_shape",
+                Attribute::Ints(&[height as i64, width as i64]),
+            ),
+            ("strides", Attribute::Ints(&strides)),
+        ];
+        let input = self.config.sense().name();
+        let x = self
+            .graph
+            .node("Conv", "stem.proj", &[input, &weight], &attributes);
+        let patches = self.config.input.tokens() - 1;
+        let x = self.reshape("stem.flat", &x, &[0, dim as i64, patches as i64]);
+        let x = self.transpose("stem.patches", &x, &[0, 2, 1]);
+        match self.config.sense() {
+            Sense::Vision => Ok(x),
+            _ => self.norm("stem.norm", &self.names.stem_norm(), &x, STEM_NORM_EPSILON),
+        }
     }
 
     fn block(&mut self, index: usize, x: &str) -> Result<String, WeightsError> {
-        let prefix = format!("modality_trunks.imu.blocks.{index}");
+        let prefix = self.names.block(index);
         let name = |part: &str| format!("block{index}.{part}");
         let normed = self.norm(
             &name("norm_1"),
@@ -121,7 +197,8 @@ impl Writer<'_> {
     }
 
     fn attention(&mut self, index: usize, prefix: &str, x: &str) -> Result<String, WeightsError> {
-        let (dim, heads, tokens) = (self.config.dim, self.config.heads, self.tokens());
+        let (dim, heads) = (self.config.dim, self.config.heads);
+        let tokens = self.config.input.tokens();
         let head_dim = dim / heads;
         let name = |part: &str| format!("block{index}.attn.{part}");
         let weight = self
@@ -191,10 +268,8 @@ impl Writer<'_> {
         let x = self
             .graph
             .node("Gather", "head.class_token", &[x, &first], &axis);
-        let x = self.norm("head.norm", &format!("{HEAD}.0"), &x, TRUNK_NORM_EPSILON)?;
-        let weight = self
-            .weights
-            .expect(&format!("{HEAD}.3.weight"), &[output, dim])?;
+        let x = self.norm("head.norm", &self.names.head_norm(), &x, TRUNK_NORM_EPSILON)?;
+        let weight = self.weights.expect(&self.names.head(), &[output, dim])?;
         let x = self.matmul("head.proj", &x, weight, output, dim, 1.0);
 
         let squares = self.graph.node("Mul", "head.squares", &[&x, &x], &[]);

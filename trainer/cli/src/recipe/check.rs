@@ -43,6 +43,10 @@ pub enum RecipeError {
 impl Recipe {
     /// What is out of range or does not fit, if anything.
     pub(super) fn fault(&self) -> Option<String> {
+        if self.samples().is_none() {
+            let sense = self.encoder.sense();
+            return Some(format!("encoder.input.sense is {sense}, expected imu"));
+        }
         if let Err(error) = self.encoder.check() {
             return Some(format!("encoder.{error}"));
         }

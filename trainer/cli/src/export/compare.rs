@@ -1,13 +1,11 @@
 //! Whether the exported file computes what the encoder does.
 
+use crate::export::encoder::input_shape;
 use anyhow::Context;
-use burn::prelude::*;
-use burn::tensor::TensorData;
 use sensorium_core::ImuSample;
 use sensorium_core::feature::ImuFrontEnd;
-use sensorium_model::ImuEncoder;
 use sensorium_model::backend::Inference;
-use sensorium_model::imu::CHANNELS;
+use sensorium_model::{Encoder, Input};
 use tract_onnx::prelude::{
     DatumExt, Framework, InferenceModelExt, IntoRunnable, TractResult, tvec,
 };
@@ -52,29 +50,30 @@ pub fn windows(front_end: &ImuFrontEnd) -> anyhow::Result<(usize, Vec<f32>)> {
     Ok((kinds.len(), values))
 }
 
-/// The embeddings that an ONNX file gives for `count` windows at once, in tract.
-pub fn embed_onnx(onnx: &[u8], count: usize, windows: &[f32]) -> anyhow::Result<Vec<f32>> {
+/// The embeddings that an ONNX file gives in tract for all inputs of this shape at once.
+pub fn embed_onnx(onnx: &[u8], shape: &[usize], inputs: &[f32]) -> anyhow::Result<Vec<f32>> {
     use tract_onnx::prelude::Tensor;
-    let shape = [count, CHANNELS, windows.len() / count / CHANNELS];
+    let count = inputs.len() / shape.iter().product::<usize>();
+    let shape = [&[count], shape].concat();
     let run = || -> TractResult<Vec<f32>> {
         let mut reader = onnx;
         let model = tract_onnx::onnx()
             .model_for_read(&mut reader)?
-            .with_input_fact(0, f32::fact(shape).into())?
+            .with_input_fact(0, f32::fact(&shape).into())?
             .into_optimized()?
             .into_runnable()?;
-        let outputs = model.run(tvec!(Tensor::from_shape(&shape, windows)?.into()))?;
+        let outputs = model.run(tvec!(Tensor::from_shape(&shape, inputs)?.into()))?;
         let output = outputs[0].to_plain_array_view::<f32>()?;
         Ok(output.iter().copied().collect())
     };
     run().context("running the exported file")
 }
 
-/// The embeddings that the encoder gives for `count` windows.
-pub fn embed(encoder: &ImuEncoder<Inference>, count: usize, windows: &[f32]) -> Vec<f32> {
-    let shape = [count, CHANNELS, windows.len() / count / CHANNELS];
-    let data = TensorData::new(windows.to_vec(), shape);
-    let output = encoder.forward(Tensor::from_data(data, &Default::default()));
+/// The embeddings that the encoder gives for all inputs at once.
+pub fn embed(encoder: &Encoder<Inference>, inputs: &[f32]) -> Vec<f32> {
+    let shape = input_shape(encoder.config());
+    let input = Input::of_shape(inputs.to_vec(), &shape, &Default::default());
+    let output = encoder.forward(input);
     output.into_data().iter::<f32>().collect()
 }
 
@@ -97,34 +96,53 @@ pub fn max_abs(a: &[f32], b: &[f32]) -> f32 {
 mod tests {
     use super::*;
     use crate::export::encoder::to_onnx;
-    use sensorium_model::ImuEncoderConfig;
+    use sensorium_model::{EncoderConfig, InputConfig};
 
     #[test]
-    fn an_exported_encoder_computes_the_same_with_and_without_extra_keys() {
-        let front_end = ImuFrontEnd {
-            rate_hz: 50.0,
-            samples: 32,
-            units: "g,rad/s".parse().unwrap(),
-        };
-        let (count, windows) = windows(&front_end).unwrap();
-        for bias_kv in [true, false] {
-            let config = ImuEncoderConfig {
+    fn an_exported_encoder_computes_the_same_for_every_sense_with_and_without_extra_keys() {
+        let (patch, side) = (4, 12);
+        for input in [
+            InputConfig::Imu {
                 samples: 32,
-                dim: 24,
-                blocks: 3,
-                heads: 3,
-                output: 20,
-                bias_kv,
-                ..ImuEncoderConfig::edge()
-            };
-            let encoder: ImuEncoder<Inference> = config.init(&Default::default()).unwrap();
-            let onnx = to_onnx(&encoder.to_weights(), &config).unwrap();
-            let expected = embed(&encoder, count, &windows);
-            let actual = embed_onnx(&onnx, count, &windows).unwrap();
-            assert!(max_abs(&actual, &expected) < 1e-5, "bias_kv {bias_kv}");
-            let alone = embed_onnx(&onnx, 1, &windows[..6 * 32]).unwrap();
-            assert!(max_abs(&alone, &expected[..20]) < 1e-5);
-            assert_eq!(onnx, to_onnx(&encoder.to_weights(), &config).unwrap());
+                patch: 8,
+            },
+            InputConfig::Imu { samples: 37, patch },
+            InputConfig::Audio {
+                mels: 10,
+                frames: 17,
+                patch,
+                stride: 3,
+            },
+            InputConfig::Depth { side, patch },
+            InputConfig::Thermal { side: 14, patch },
+            InputConfig::Vision {
+                frames: 2,
+                side,
+                patch: [2, 4, 4],
+            },
+        ] {
+            for bias_kv in [true, false] {
+                let config = EncoderConfig {
+                    input,
+                    dim: 24,
+                    blocks: 3,
+                    heads: 3,
+                    output: 20,
+                    bias_kv,
+                    ..EncoderConfig::edge(input.sense())
+                };
+                let encoder: Encoder<Inference> = config.init(&Default::default()).unwrap();
+                let onnx = to_onnx(&encoder.to_weights(), &config).unwrap();
+                let shape = input_shape(&config);
+                let len = shape.iter().product::<usize>();
+                let values: Vec<f32> = (0..2 * len).map(|i| (i as f32 * 0.37).sin()).collect();
+                let expected = embed(&encoder, &values);
+                let actual = embed_onnx(&onnx, &shape, &values).unwrap();
+                assert!(max_abs(&actual, &expected) < 1e-5, "{input:?}, {bias_kv}");
+                let alone = embed_onnx(&onnx, &shape, &values[..len]).unwrap();
+                assert!(max_abs(&alone, &expected[..20]) < 1e-5);
+                assert_eq!(onnx, to_onnx(&encoder.to_weights(), &config).unwrap());
+            }
         }
     }
 
