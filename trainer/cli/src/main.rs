@@ -19,6 +19,7 @@ mod fit;
 mod labelled;
 mod onnx;
 mod pack;
+mod parity;
 mod recipe;
 mod run;
 
@@ -37,6 +38,7 @@ enum Command {
     Eval(eval::Args),
     Export(export::Args),
     Pack(pack::Args),
+    Parity(parity::Args),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::run(args),
         Command::Pack(args) => pack::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Parity(args) => parity::run(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("sensorium-train: {error:#}");

@@ -58,6 +58,10 @@ pub struct Encoder<B: Backend> {
 
 /// How an input becomes tokens.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one in an encoder, whose weights are far larger"
+)]
 enum Stem<B: Backend> {
     Patches(PatchStem<B>),
     Words(Embedding<B>),
@@ -147,6 +151,24 @@ impl<B: Backend> Encoder<B> {
         &self.config
     }
 
+    /// Whether the encoder is for inputs of this kind and shape.
+    #[must_use]
+    pub fn takes(&self, input: &Input<B>) -> bool {
+        match (input, self.config.input.grid()) {
+            (Input::Text(ids), None) => ids.dims()[1] == self.config.input.tokens(),
+            (Input::Values(values), Some(grid)) => {
+                let [_, channels, frames, height, width] = values.dims();
+                let moving = frames == grid.size[0] || frames == 1;
+                let square = height == width && self.config.sense() == Sense::Vision;
+                let counts = grid.patches([grid.size[0], height, width]);
+                let enough = counts.iter().all(|count| *count > 0);
+                let fits = square && enough || counts == grid.patches(grid.size);
+                channels == grid.channels && moving && fits
+            }
+            _ => false,
+        }
+    }
+
     /// One embedding an input, of length 1.
     ///
     /// # Shapes
@@ -213,14 +235,16 @@ impl<B: Backend> Encoder<B> {
 
     /// Tokens with positions.
     fn tokens(&self, input: Input<B>) -> Tensor<B, 3> {
+        assert!(
+            self.takes(&input),
+            "{input:?}, expected inputs of {:?}",
+            self.config.input.shape()
+        );
         let batch = input.batch();
         let tokens = match (&self.stem, input) {
             (Stem::Words(table), Input::Text(ids)) => table.forward(ids),
             (Stem::Patches(stem), Input::Values(values)) => self.cut(stem, values),
-            _ => panic!(
-                "an encoder of {} was given another sense",
-                self.config.sense()
-            ),
+            _ => unreachable!("an encoder takes inputs of its own sense only"),
         };
         let tokens = match &self.class_token {
             None => tokens,
@@ -237,19 +261,10 @@ impl<B: Backend> Encoder<B> {
         let Some(grid) = self.config.input.grid() else {
             unreachable!("only words have no grid, and they have no patches");
         };
-        let [_, channels, frames, height, width] = values.dims();
-        assert_eq!(channels, grid.channels, "channels of the input");
-        if frames == 1 && grid.size[0] > 1 {
+        if values.dims()[2] == 1 && grid.size[0] > 1 {
             // A picture is a clip that does not move.
             values = values.repeat_dim(2, grid.size[0]);
         }
-        let is_square = height == width && self.config.sense() == Sense::Vision;
-        let patches = grid.patches([grid.size[0], height, width]);
-        assert!(
-            is_square || patches == grid.patches(grid.size),
-            "an input of {height} x {width}, expected {:?}",
-            self.config.input.shape()
-        );
         let x = stem.projection.forward(input::patches(values, &grid));
         match &stem.norm {
             Some(norm) => norm.forward(x),

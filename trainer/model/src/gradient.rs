@@ -1,6 +1,6 @@
 //! The size of a step's gradient, and a bound on it.
 
-use burn::module::{AutodiffModule, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::prelude::*;
 use burn::tensor::backend::AutodiffBackend;
@@ -29,6 +29,25 @@ pub fn clip_norm<B: AutodiffBackend, M: AutodiffModule<B>>(
         });
     }
     norm
+}
+
+/// The module with its gradients in the place of its weights, 0 where there are none.
+pub fn as_module<B: AutodiffBackend, M: AutodiffModule<B>>(
+    module: &M,
+    gradients: &GradientsParams,
+) -> M::InnerModule {
+    module.valid().map(&mut Show { gradients })
+}
+
+struct Show<'a> {
+    gradients: &'a GradientsParams,
+}
+
+impl<B: Backend> ModuleMapper<B> for Show<'_> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let gradient = self.gradients.get::<B, D>(param.id);
+        param.map(|value| gradient.unwrap_or_else(|| value.zeros_like()))
+    }
 }
 
 struct Length<'a, B: AutodiffBackend> {

@@ -20,6 +20,8 @@ pub mod block;
 pub mod encoder;
 pub mod gradient;
 pub mod loss;
+pub mod optimizer;
+pub mod precision;
 pub mod sense;
 pub mod weights;
 

@@ -3,6 +3,10 @@
 use burn::prelude::*;
 use burn::tensor::activation;
 
+mod pair;
+
+pub use pair::{PairLoss, pair_nce, pair_sigmoid};
+
 /// How [`info_nce`] weighs similarities.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct InfoNce {

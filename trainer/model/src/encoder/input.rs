@@ -73,14 +73,9 @@ impl<B: Backend> Input<B> {
 pub(super) fn patches<B: Backend>(mut values: Tensor<B, 5>, grid: &Grid) -> Tensor<B, 3> {
     let [batch, channels, frames, height, width] = values.dims();
     let counts = grid.patches([frames, height, width]);
-    for axis in 0..3 {
-        values = stack(
-            values,
-            axis + 2,
-            counts[axis],
-            grid.patch[axis],
-            grid.stride[axis],
-        );
+    let lengths = grid.patch.into_iter().zip(grid.stride);
+    for (axis, (count, (length, stride))) in counts.into_iter().zip(lengths).enumerate() {
+        values = stack(values, axis + 2, count, length, stride);
     }
     let [nt, nh, nw] = counts;
     let [pt, ph, pw] = grid.patch;

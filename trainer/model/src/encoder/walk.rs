@@ -2,9 +2,10 @@
 //!
 //! One walk over them serves both, so the two cannot disagree.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::nn::{LayerNorm, Linear};
 use burn::prelude::*;
 use burn::tensor::TensorData;
@@ -33,13 +34,40 @@ impl<B: Backend> Encoder<B> {
     /// Names and shapes of the weights, none of which is made for it.
     #[must_use]
     pub fn shapes(&self) -> Vec<(String, Vec<usize>)> {
-        let mut list = List(Vec::new());
-        let Ok(_) = self.clone().walk(&mut list);
-        let mut shapes = list.0;
+        let mut shapes: Vec<_> = self
+            .list()
+            .into_iter()
+            .map(|weight| (weight.name, weight.shape))
+            .collect();
         if let Some(mask) = Names(self.config.sense()).mask() {
             shapes.push((mask, vec![self.config.input.tokens(); 2]));
         }
         shapes
+    }
+
+    /// Weights that an optimiser should not shrink: the class token, positions, the extra key and
+    /// value, and all vectors, which shift and stretch rather than mix.
+    #[must_use]
+    pub fn undecayed(&self) -> HashSet<ParamId> {
+        let kinds = [".cls_token", ".pos_embed", ".bias_k", ".bias_v"];
+        let spared = |weight: &Listed| {
+            weight.shape.len() <= 1 || kinds.iter().any(|kind| weight.name.ends_with(kind))
+        };
+        let weights = self.list().into_iter();
+        weights.filter(spared).map(|weight| weight.id).collect()
+    }
+
+    /// Name and number of each weight.
+    #[must_use]
+    pub fn ids(&self) -> Vec<(String, ParamId)> {
+        let weights = self.list().into_iter();
+        weights.map(|weight| (weight.name, weight.id)).collect()
+    }
+
+    fn list(&self) -> Vec<Listed> {
+        let mut list = List(Vec::new());
+        let Ok(_) = self.clone().walk(&mut list);
+        list.0
     }
 
     /// This encoder with other weights, read one after the other. Those of other senses are left
@@ -174,8 +202,15 @@ impl<B: Backend> ModuleVisitor<B> for Draw {
     }
 }
 
-/// Notes names and shapes.
-struct List(Vec<(String, Vec<usize>)>);
+/// Notes what there is.
+struct List(Vec<Listed>);
+
+struct Listed {
+    name: String,
+    /// In a file.
+    shape: Vec<usize>,
+    id: ParamId,
+}
 
 impl Visitor for List {
     type Error = Infallible;
@@ -187,7 +222,11 @@ impl Visitor for List {
         shape: &[usize],
         _transposed: bool,
     ) -> Result<Param<Tensor<B, D>>, Self::Error> {
-        self.0.push((name.to_owned(), shape.to_vec()));
+        self.0.push(Listed {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            id: param.id,
+        });
         Ok(param)
     }
 }
