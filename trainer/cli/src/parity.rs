@@ -25,6 +25,7 @@ mod dims;
 mod encoders;
 mod folder;
 mod output;
+mod reference;
 mod report;
 mod training;
 mod weights;
@@ -53,11 +54,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let folder = Folder::new(&args.dir);
     let mut report = Report::new();
     folder.announce(&mut report)?;
-    let parts: [(&str, Part); 4] = [
+    let parts: [(&str, Part); 5] = [
         ("weights", weights::compare),
         ("encoders", encoders::compare),
         ("post-processing", output::compare),
         ("training", training::compare),
+        ("reference dimensions", reference::compare),
     ];
     for (name, compare) in parts {
         // A part that cannot go on leaves its items open, which is a failure; the others go on.

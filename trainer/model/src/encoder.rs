@@ -78,8 +78,10 @@ struct PatchStem<B: Backend> {
 pub struct Stages<B: Backend> {
     /// Tokens with positions, `[batch, tokens, dim]`.
     pub tokens: Tensor<B, 3>,
-    /// The class token, or the end of the text, after each block, `[batch, dim]`.
-    pub blocks: Vec<Tensor<B, 2>>,
+    /// All tokens after each block, `[batch, tokens, dim]`.
+    pub blocks: Vec<Tensor<B, 3>>,
+    /// Of these the class token, or that at the end of the text, `[batch, dim]`.
+    pub selected: Vec<Tensor<B, 2>>,
     /// The embedding before it is normalised, `[batch, output]`.
     pub head: Tensor<B, 2>,
     /// The embedding after post-processing, `[batch, output]`.
@@ -196,16 +198,18 @@ impl<B: Backend> Encoder<B> {
         let end = ends(&input);
         let tokens = self.tokens(input);
         let mut x = self.enter(tokens.clone());
-        let mut blocks = Vec::with_capacity(self.blocks.len());
+        let (mut blocks, mut selected) = (Vec::new(), Vec::new());
         for block in &self.blocks {
             x = block.forward(x);
-            blocks.push(select(x.clone(), end.clone()));
+            selected.push(select(x.clone(), end.clone()));
+            blocks.push(x.clone());
         }
         let head = self.leave(select(x, end));
         let output = self.scale(normalise(head.clone()));
         Stages {
             tokens,
             blocks,
+            selected,
             head,
             output,
         }

@@ -21,6 +21,7 @@ pub mod encoder;
 pub mod gradient;
 pub mod loss;
 pub mod optimizer;
+pub mod portable;
 pub mod precision;
 pub mod sense;
 pub mod weights;

@@ -132,11 +132,11 @@ fn compare_stages(
     );
     let ends = numbers(ends.reshape([6, dim]));
     stage("tokens", "tokens_first4_last2", ends, STAGE)?;
-    for (index, block) in stages.blocks.iter().enumerate() {
+    for (index, block) in stages.selected.iter().enumerate() {
         let part = format!("block{index}_sel");
         stage("block", &part, numbers(block.clone()), STAGE)?;
     }
-    if let Some(last) = stages.blocks.last() {
+    if let Some(last) = stages.selected.last() {
         stage("trunk", "trunk_sel", numbers(last.clone()), STAGE)?;
     }
     stage("head", "head", numbers(stages.head.clone()), STAGE)?;
