@@ -8,10 +8,22 @@ pub mod clip;
 mod image;
 mod imu;
 mod mel;
+#[cfg(feature = "alloc")]
+mod rate;
 mod resample;
+#[cfg(feature = "alloc")]
+mod sound;
+#[cfg(feature = "alloc")]
+mod video;
 
 #[cfg(feature = "alloc")]
 pub use image::Image;
 pub use imu::{AccelUnit, FeatureError, GyroUnit, IMU_CHANNELS, ImuFrontEnd, ImuUnits, UnitsError};
 pub use mel::{LogMel, MEL_FRAME, MEL_HOP};
+#[cfg(feature = "alloc")]
+pub use rate::resample;
 pub use resample::Resampler;
+#[cfg(feature = "alloc")]
+pub use sound::{SOUND_RATE_HZ, SoundError, SoundFrontEnd};
+#[cfg(feature = "alloc")]
+pub use video::{COLOUR_MEAN, COLOUR_STD, CROPS, VideoFrontEnd};
