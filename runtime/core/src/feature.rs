@@ -17,9 +17,9 @@ mod sound;
 mod video;
 
 #[cfg(feature = "alloc")]
-pub use image::Image;
+pub use image::{Crop, Image, resized_and_cropped};
 pub use imu::{AccelUnit, FeatureError, GyroUnit, IMU_CHANNELS, ImuFrontEnd, ImuUnits, UnitsError};
-pub use mel::{LogMel, MEL_FRAME, MEL_HOP};
+pub use mel::{LogMel, MEL_BINS, MEL_FRAME, MEL_HOP};
 #[cfg(feature = "alloc")]
 pub use rate::resample;
 pub use resample::Resampler;

@@ -5,15 +5,14 @@
 //!
 //! | file | what it holds | module |
 //! |---|---|---|
-//! | `config.json`, `model.safetensors`, `*.pth`, `keys_huge.tsv` | weights and dimensions | weights |
-//! | `inputs.safetensors`, `expected.safetensors` | what the encoders compute | encoders |
-//! | `postprocessor.safetensors` | normalisation and scale | output |
-//! | `audio.safetensors`, `clip_timepoints.json` | spectrograms of clips | sound |
-//! | `text.json` | numbers of byte pairs | text |
-//! | `images`, `images_expected.safetensors`, `image_resize_geometry.json` | pictures | picture |
-//! | `video.safetensors`, `video.json` | clips and crops | video |
-//! | `train.safetensors`, `train.json` | loss, gradients, eight steps of AdamW | training |
-//! | `realdims.json`, `realdims_expected.safetensors` | the reference's dimensions | reference |
+//! | `config.json`, `model.safetensors`, `*.pth`, `keys_huge.tsv` | weights and dimensions | [`weights`] |
+//! | `inputs.safetensors`, `expected.safetensors` | what the encoders compute | [`encoders`] |
+//! | `postprocessor.safetensors` | normalisation and scale | [`output`] |
+//! | `audio.safetensors`, `clip_timepoints.json` | spectrograms of clips | [`sound`] |
+//! | `images`, `images_expected.safetensors`, `image_resize_geometry.json` | pictures | [`picture`] |
+//! | `video.safetensors`, `video.json` | clips and crops | [`video`] |
+//! | `train.safetensors`, `train.json` | loss, gradients, eight steps of AdamW | [`training`] |
+//! | `realdims.json`, `realdims_expected.safetensors` | the reference's dimensions | [`reference`] |
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -25,9 +24,12 @@ mod dims;
 mod encoders;
 mod folder;
 mod output;
+mod picture;
 mod reference;
 mod report;
+mod sound;
 mod training;
+mod video;
 mod weights;
 
 use folder::Folder;
@@ -54,10 +56,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let folder = Folder::new(&args.dir);
     let mut report = Report::new();
     folder.announce(&mut report)?;
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 8] = [
         ("weights", weights::compare),
         ("encoders", encoders::compare),
         ("post-processing", output::compare),
+        ("sound", sound::compare),
+        ("pictures", picture::compare),
+        ("video", video::compare),
         ("training", training::compare),
         ("reference dimensions", reference::compare),
     ];

@@ -76,14 +76,13 @@ impl<const CHANNELS: usize> Image<CHANNELS> {
     /// If `side` is 0.
     #[must_use]
     pub fn resize_and_crop(&self, side: usize) -> Self {
-        let scaled = |long: usize, short: usize| side * long / short;
-        let resized = if self.width <= self.height {
-            self.resize_bicubic(side, scaled(self.height, self.width))
-        } else {
-            self.resize_bicubic(scaled(self.width, self.height), side)
-        };
-        let left = half_to_even(resized.width - side);
-        let top = half_to_even(resized.height - side);
+        let Crop {
+            width,
+            height,
+            left,
+            top,
+        } = resized_and_cropped(self.width, self.height, side);
+        let resized = self.resize_bicubic(width, height);
         let rows = resized.pixels.chunks_exact(resized.width);
         let cropped = rows
             .skip(top)
@@ -121,6 +120,44 @@ impl<const CHANNELS: usize> Image<CHANNELS> {
             height: self.width,
             pixels,
         }
+    }
+}
+
+/// A picture's size when it is resized, and where its square is cut out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crop {
+    /// Resized.
+    pub width: usize,
+    /// Resized.
+    pub height: usize,
+    /// Pixels cut off on the left.
+    pub left: usize,
+    /// Pixels cut off at the top.
+    pub top: usize,
+}
+
+/// How [`Image::resize_and_crop`] treats a picture of a size.
+///
+/// # Panics
+///
+/// If a length is 0.
+#[must_use]
+pub fn resized_and_cropped(width: usize, height: usize, side: usize) -> Crop {
+    assert!(
+        width > 0 && height > 0 && side > 0,
+        "resized_and_cropped: no pixel"
+    );
+    let scaled = |long: usize, short: usize| side * long / short;
+    let (width, height) = if width <= height {
+        (side, scaled(height, width))
+    } else {
+        (scaled(width, height), side)
+    };
+    Crop {
+        width,
+        height,
+        left: half_to_even(width - side),
+        top: half_to_even(height - side),
     }
 }
 

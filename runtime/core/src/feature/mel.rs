@@ -25,7 +25,7 @@ const RATE_HZ: f64 = 16_000.0;
 const FFT: usize = 512;
 
 /// Bins of the spectrum that filters take; the one at the Nyquist rate is left out.
-const BINS: usize = FFT / 2;
+pub const MEL_BINS: usize = FFT / 2;
 
 /// Lowest edge of the filters, in hertz; the highest is the Nyquist rate.
 const LOW_HZ: f64 = 20.0;
@@ -43,7 +43,7 @@ pub struct LogMel {
     window: [f32; MEL_FRAME],
     /// Where each bin lies among the filters: filter `n` has its peak at `n + 1`, and is 0 at `n`
     /// and `n + 2`.
-    place: [f32; BINS],
+    place: [f32; MEL_BINS],
 }
 
 impl LogMel {
@@ -65,6 +65,25 @@ impl LogMel {
     #[must_use]
     pub fn filters(&self) -> usize {
         self.filters
+    }
+
+    /// What the samples of a frame are multiplied by.
+    #[must_use]
+    pub fn window(&self) -> &[f32; MEL_FRAME] {
+        &self.window
+    }
+
+    /// Writes how much of each bin of the spectrum a filter takes.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such filter.
+    pub fn weights(&self, filter: usize, out: &mut [f32; MEL_BINS]) {
+        assert!(filter < self.filters, "LogMel::weights: filter {filter}");
+        for (weight, place) in out.iter_mut().zip(self.place) {
+            let distance = libm::fabsf(place - (filter as f32 + 1.0));
+            *weight = (1.0 - distance).max(0.0);
+        }
     }
 
     /// Frames of a sound of so many samples.

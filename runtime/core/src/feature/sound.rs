@@ -72,6 +72,12 @@ impl SoundFrontEnd {
         self.mel.filters() * self.frames
     }
 
+    /// Filters of the bank.
+    #[must_use]
+    pub fn filters(&self) -> usize {
+        self.mel.filters()
+    }
+
     /// Samples of a clip, at 16 kHz.
     #[must_use]
     pub fn clip_samples(&self) -> usize {
@@ -118,8 +124,9 @@ impl SoundFrontEnd {
         let mut shifted: Vec<Vec<f32>> = channels.iter().map(|c| c.to_vec()).collect();
         let mut out = vec![0.0; clips * self.output_len()];
         for (index, out) in out.chunks_exact_mut(self.output_len()).enumerate() {
-            let parts = [len, self.clip_samples, index, clips].map(|n| n as u64);
-            let first = first_sample(parts[0], parts[1], parts[2], parts[3]) as usize;
+            let [samples, clip, index, clips] =
+                [len, self.clip_samples, index, clips].map(|n| n as u64);
+            let first = first_sample(samples, SOUND_RATE_HZ, clip, index, clips) as usize;
             let end = len.min(first + self.clip_samples);
             let views: Vec<&[f32]> = shifted.iter().map(|c| &c[first..end]).collect();
             let mean = mean(&views);

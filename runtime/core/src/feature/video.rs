@@ -170,13 +170,14 @@ struct Tap {
 impl Tap {
     /// Pixels are areas: the first and last half pixel hold their value.
     fn at(at: usize, from: usize, to: usize) -> Self {
-        let place = (at as f64 + 0.5) * (from as f64 / to as f64) - 0.5;
+        // In 32 bits, as where encoders were trained: wide frames move by parts of 1e-5.
+        let place = (from as f32 / to as f32) * (at as f32 + 0.5) - 0.5;
         let place = place.max(0.0);
         let first = (place as usize).min(from - 1);
         Self {
             first,
             second: (first + 1).min(from - 1),
-            share: (place - first as f64) as f32,
+            share: place - first as f32,
         }
     }
 
