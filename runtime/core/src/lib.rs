@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Time is always a parameter, never read, so a replay gives what the live run gave. Memory is fixed,
-//! but for what the feature `alloc` adds: pictures.
+//! but for what the features `alloc` (sound files, pictures, videos) and `clip-text` add.
 #![no_std]
 
 #[cfg(feature = "alloc")]
@@ -17,6 +17,8 @@ pub mod clock;
 pub mod event;
 pub mod feature;
 pub mod score;
+#[cfg(feature = "clip-text")]
+pub mod text;
 pub mod window;
 
 pub use sensorium_wire::ImuSample;

@@ -9,6 +9,7 @@
 //! | `inputs.safetensors`, `expected.safetensors` | what the encoders compute | [`encoders`] |
 //! | `postprocessor.safetensors` | normalisation and scale | [`output`] |
 //! | `audio.safetensors`, `clip_timepoints.json` | spectrograms of clips | [`sound`] |
+//! | `text.json` | numbers of byte pairs | [`text`] |
 //! | `images`, `images_expected.safetensors`, `image_resize_geometry.json` | pictures | [`picture`] |
 //! | `video.safetensors`, `video.json` | clips and crops | [`video`] |
 //! | `train.safetensors`, `train.json` | loss, gradients, eight steps of AdamW | [`training`] |
@@ -28,6 +29,7 @@ mod picture;
 mod reference;
 mod report;
 mod sound;
+mod text;
 mod training;
 mod video;
 mod weights;
@@ -56,11 +58,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let folder = Folder::new(&args.dir);
     let mut report = Report::new();
     folder.announce(&mut report)?;
-    let parts: [(&str, Part); 8] = [
+    let parts: [(&str, Part); 9] = [
         ("weights", weights::compare),
         ("encoders", encoders::compare),
         ("post-processing", output::compare),
         ("sound", sound::compare),
+        ("text", text::compare),
         ("pictures", picture::compare),
         ("video", video::compare),
         ("training", training::compare),
