@@ -20,6 +20,7 @@ pub mod block;
 pub mod gradient;
 pub mod imu;
 pub mod loss;
+pub mod portable;
 pub mod weights;
 
 pub use imu::{ImuEncoder, ImuEncoderConfig};
