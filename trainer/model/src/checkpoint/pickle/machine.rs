@@ -203,10 +203,8 @@ impl<'a> Machine<'a> {
 
     fn text(&mut self, len: usize) -> Result<(), CheckpointError> {
         let bytes = self.slice(len)?;
-        match str::from_utf8(bytes) {
-            Ok(text) => self.push(Value::Text(text.to_owned())),
-            Err(_) => Err(self.fault(PickleFault::Text)),
-        }
+        let text = self.utf8(bytes)?.to_owned();
+        self.push(Value::Text(text))
     }
 
     fn set(&mut self, pairs: Vec<Id>) -> Result<(), CheckpointError> {
@@ -304,6 +302,11 @@ impl<'a> Machine<'a> {
         let len = rest.iter().position(|&byte| byte == b'\n');
         let len = len.ok_or_else(|| self.fault(PickleFault::Cut))?;
         self.at += len + 1;
-        str::from_utf8(&rest[..len]).map_err(|_| self.fault(PickleFault::Text))
+        self.utf8(&rest[..len])
+    }
+
+    fn utf8(&self, bytes: &'a [u8]) -> Result<&'a str, CheckpointError> {
+        let text = str::from_utf8(bytes).ok();
+        text.ok_or_else(|| self.fault(PickleFault::Text))
     }
 }
