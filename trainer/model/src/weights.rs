@@ -1,10 +1,12 @@
-//! Named arrays, as they lie in a safetensors file.
+//! Named arrays, as they lie in a checkpoint.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io::{Cursor, Read, Seek};
+use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors, TensorView, serialize};
 use thiserror::Error;
+
+use crate::checkpoint::{self, Checkpoint, CheckpointError, CheckpointWriter};
 
 /// One array.
 ///
@@ -77,36 +79,9 @@ impl WeightSource for Weights {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WeightsError {
-    /// The file cannot be read.
-    #[error("reading {path:?}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file cannot be written.
-    #[error("writing {path:?}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The bytes are not a safetensors file.
-    #[error("not a safetensors file")]
-    Format {
-        /// What the parser said.
-        source: SafeTensorError,
-    },
-    /// An array holds something else than 32-bit floats.
-    #[error("weight {name:?} holds {actual:?}, expected F32")]
-    Type {
-        /// The array.
-        name: String,
-        /// Its type.
-        actual: Dtype,
-    },
+    /// The file that they are in, or should go into.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// An array that the encoder needs is not there.
     #[error("weight {name:?} is missing")]
     Missing {
@@ -196,93 +171,63 @@ impl Weights {
         self.metadata.insert(key.into(), value.into());
     }
 
-    /// The bytes of a safetensors file.
+    /// The bytes of a safetensors file; equal weights give equal bytes.
     ///
     /// # Errors
     ///
-    /// None for weights that fit into memory; the format's own checks are passed on.
+    /// None: what is in memory can be written to memory.
     pub fn to_bytes(&self) -> Result<Vec<u8>, WeightsError> {
-        let bytes: Vec<(&str, &[usize], Vec<u8>)> = self
+        let shapes = self
             .iter()
-            .map(|(name, array)| {
-                let bytes = array.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                (name, array.shape.as_slice(), bytes)
-            })
-            .collect();
-        let views = bytes
-            .iter()
-            .map(|(name, shape, bytes)| {
-                TensorView::new(Dtype::F32, shape.to_vec(), bytes).map(|view| (*name, view))
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|source| WeightsError::Format { source })?;
-        let metadata =
-            (!self.metadata.is_empty()).then(|| self.metadata.clone().into_iter().collect());
-        serialize(views, metadata).map_err(|source| WeightsError::Format { source })
+            .map(|(name, array)| (name, array.shape.as_slice()));
+        let mut bytes = checkpoint::header(shapes, &self.metadata);
+        for (_, array) in self.iter() {
+            bytes.extend(array.values.iter().flat_map(|value| value.to_le_bytes()));
+        }
+        Ok(bytes)
     }
 
-    /// The weights of a safetensors file.
+    /// The weights of a checkpoint in memory, of any format that [`Checkpoint`] reads.
     ///
     /// # Errors
     ///
-    /// Bytes that are not such a file, or arrays that are not 32-bit floats.
+    /// Bytes that are not such a file, or arrays that are not floats.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        let format = |source| WeightsError::Format { source };
-        let file = SafeTensors::deserialize(bytes).map_err(format)?;
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(format)?;
-        let mut weights = Self::new();
-        for (name, view) in file.iter() {
-            if view.dtype() != Dtype::F32 {
-                return Err(WeightsError::Type {
-                    name: name.to_owned(),
-                    actual: view.dtype(),
-                });
-            }
-            let values = view
-                .data()
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|&bytes| f32::from_le_bytes(bytes))
-                .collect();
-            weights.insert(name, view.shape(), values);
-        }
-        weights.metadata = header
-            .metadata()
-            .clone()
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
-        Ok(weights)
+        Self::collect(&Checkpoint::from_reader(Cursor::new(bytes))?)
     }
 
-    /// Reads a safetensors file.
+    /// Reads all of a checkpoint, of any format that [`Checkpoint`] reads.
     ///
     /// # Errors
     ///
     /// Those of [`from_bytes`](Self::from_bytes), and a file that cannot be read.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
-        let bytes = std::fs::read(path).map_err(|source| WeightsError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::from_bytes(&bytes)
+        Self::collect(&Checkpoint::open(path)?)
+    }
+
+    fn collect<R: Read + Seek>(checkpoint: &Checkpoint<R>) -> Result<Self, WeightsError> {
+        let mut weights = Self::new();
+        for (name, entry) in checkpoint.entries() {
+            weights.insert(name, entry.shape(), checkpoint.values(name)?);
+        }
+        weights.metadata = checkpoint.metadata().clone();
+        Ok(weights)
     }
 
     /// Writes a safetensors file, in one step: never half of it.
     ///
     /// # Errors
     ///
-    /// Those of [`to_bytes`](Self::to_bytes), and a file that cannot be written.
+    /// A file that cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), WeightsError> {
-        let bytes = self.to_bytes()?;
-        let beside = path.with_extension("part");
-        std::fs::write(&beside, bytes)
-            .and_then(|()| std::fs::rename(&beside, path))
-            .map_err(|source| WeightsError::Write {
-                path: path.to_owned(),
-                source,
-            })
+        let shapes = self
+            .iter()
+            .map(|(name, array)| (name.to_owned(), array.shape.clone()));
+        let mut writer = CheckpointWriter::safetensors(path, shapes.collect(), &self.metadata)?;
+        for (name, array) in self.iter() {
+            writer.write(name, &array.values)?;
+        }
+        Ok(writer.finish()?)
     }
 }
 

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
+use sensorium_model::checkpoint::{Checkpoint, Dtype};
 use sensorium_model::weights::{WeightSource, WeightsError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -114,12 +113,18 @@ impl Folder {
     pub fn vectors(&self, name: &str) -> anyhow::Result<Vectors> {
         let path = self.path(name);
         let read = || -> anyhow::Result<Vectors> {
-            let bytes = std::fs::read(&path)?;
+            let file = Checkpoint::open(&path)?;
             let mut vectors = BTreeMap::new();
-            for (name, view) in SafeTensors::deserialize(&bytes)?.iter() {
-                let values = numbers(view.dtype(), view.data())
-                    .with_context(|| format!("array {name:?}"))?;
-                let shape = view.shape().to_vec();
+            for (name, entry) in file.entries() {
+                let values = match entry.dtype() {
+                    Dtype::F32 | Dtype::F64 => file.doubles(name)?,
+                    _ => file.integers(name)?.into_iter().map(|v| v as f64).collect(),
+                };
+                let shape = entry.shape().to_vec();
+                ensure!(
+                    values.iter().all(|v| !v.is_nan()),
+                    "{name:?} holds what is no number"
+                );
                 vectors.insert(name.to_owned(), Vector { shape, values });
             }
             Ok(Vectors(vectors))
@@ -176,30 +181,4 @@ fn announce_json(report: &mut Report, name: &str, value: &Value) {
         }
         _ => report.announce(name),
     }
-}
-
-fn numbers(dtype: Dtype, bytes: &[u8]) -> anyhow::Result<Vec<f64>> {
-    macro_rules! read {
-        ($number:ty) => {
-            bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| <$number>::from_le_bytes(*bytes) as f64)
-                .collect()
-        };
-    }
-    let values: Vec<f64> = match dtype {
-        Dtype::F32 => read!(f32),
-        Dtype::F64 => read!(f64),
-        Dtype::I64 => read!(i64),
-        Dtype::I32 => read!(i32),
-        Dtype::U8 => read!(u8),
-        _ => bail!("it holds {dtype:?}, expected F32, F64, I64, I32 or U8"),
-    };
-    ensure!(
-        values.iter().all(|v| !v.is_nan()),
-        "it holds what is no number"
-    );
-    Ok(values)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, ensure};
 use burn::prelude::*;
 use sensorium_model::backend::Inference;
 use sensorium_model::encoder::{Encoder, Names, average_clips};
-use sensorium_model::portable::Portable;
+use sensorium_model::portable;
 use sensorium_model::precision::to_f64;
 use sensorium_model::weights::{WeightSource, WeightsError};
 use sensorium_model::{EncoderConfig, Sense};
@@ -48,7 +48,7 @@ struct Made<'a> {
 impl Formula {
     fn values(&self, seed: u64) -> Vec<f32> {
         let len = self.shape.iter().product();
-        Portable::new(seed, &self.key).values(len, self.base, self.scale)
+        portable::fill(seed, &self.key, self.base, self.scale, len).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use sensorium_model::backend::Inference;
+use sensorium_model::checkpoint::Checkpoint;
 use sensorium_model::encoder::Encoder;
 use sensorium_model::weights::Weights;
 use sensorium_model::{EncoderConfig, Sense};
@@ -33,7 +34,25 @@ pub fn compare(folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
         // What the encoder gives back is what it was given, mask and scale included.
         compare_with(report, MODEL, &encoder.to_weights(), &vectors);
     }
+    for name in folder.files("")? {
+        if name.ends_with(".pth") {
+            let checkpoint = Checkpoint::open(&folder.path(&name))?;
+            let same = same(&checkpoint, &vectors).with_context(|| name.clone())?;
+            report.same("weights", name, same);
+        }
+    }
     Ok(())
+}
+
+/// Whether all weights of a checkpoint are among these, in shape and value.
+fn same(checkpoint: &Checkpoint, vectors: &Vectors) -> anyhow::Result<bool> {
+    for (name, entry) in checkpoint.entries() {
+        let expected = vectors.get(name)?;
+        if entry.shape() != expected.shape || checkpoint.doubles(name)? != expected.values {
+            return Ok(false);
+        }
+    }
+    Ok(checkpoint.entries().len() > 0)
 }
 
 /// An encoder of these dimensions with weights out of a file.
