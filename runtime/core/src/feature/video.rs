@@ -12,7 +12,7 @@ use super::image::Image;
 pub const COLOUR_MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 
 /// Standard deviation of the same.
-pub const COLOUR_STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+pub const COLOUR_STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Crops of a clip: at the start, the middle and the end of the longer side.
 pub const CROPS: usize = 3;

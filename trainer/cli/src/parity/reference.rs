@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
-use burn::prelude::*;
 use sensorium_model::backend::Inference;
 use sensorium_model::encoder::{Encoder, Names, average_clips};
 use sensorium_model::portable;
