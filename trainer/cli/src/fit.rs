@@ -1,24 +1,28 @@
 //! `fit`: trains an encoder against frozen words.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use burn::module::AutodiffModule;
-use burn::optim::{AdamWConfig, GradientsParams, Optimizer};
+use burn::optim::{AdamWConfig, GradientsParams};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use indicatif::{ProgressBar, ProgressStyle};
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sensorium_data::{Augmenter, PersonSplit, Sampler};
-use sensorium_model::Input;
 use sensorium_model::backend::{self, Training};
 use sensorium_model::encoder::IMU_CHANNELS;
 use sensorium_model::gradient::clip_norm;
 use sensorium_model::loss::{InfoNce, info_nce};
+use sensorium_model::optimizer::AdamW;
+use sensorium_model::{Encoder, Input};
 use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::anchor::{Anchor, read_phrases};
 use crate::eval::{self, Predictions};
@@ -27,10 +31,18 @@ use crate::recipe::Recipe;
 use crate::run::{Facts, RunDir};
 
 mod schedule;
+mod state;
 
 use schedule::OneCycle;
+use state::{Progress, State};
+
+/// Exit status of a training that was told to stop, as shells have it for Ctrl-C.
+const INTERRUPTED: u8 = 130;
 
 /// Trains an encoder.
+///
+/// Ctrl-C saves and stops; the same command goes on from there, as it does after a crash from the
+/// last whole epoch, and ends in the same weights as if nothing had happened.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The recipe.
@@ -64,6 +76,9 @@ pub struct Args {
     /// choices that must not be made on them.
     #[arg(long, value_name = "I/N", value_parser = parse_fold)]
     fold: Option<(usize, usize)>,
+    /// Train anew even if the folder holds a part of the same training.
+    #[arg(long)]
+    restart: bool,
     /// Leave a class out of training, to see what its words alone are worth; may be repeated.
     #[arg(long, value_name = "CLASS")]
     unseen: Vec<String>,
@@ -87,7 +102,7 @@ struct EpochMetrics {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut recipe = Recipe::open(&args.recipe)?;
     recipe.leave_out(&args.unseen, &args.recipe)?;
     let anchor = match (&args.anchor, &args.text_model) {
@@ -129,11 +144,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     );
 
     let epochs = args.epochs.map_or(recipe.training.epochs, |n| n as usize);
-    let run = RunDir::create(&args.out)?;
     let copy = std::fs::read(&args.recipe).with_context(|| format!("reading {:?}", args.recipe))?;
-    run.write("recipe.toml", &copy)?;
-    run.write("anchor.safetensors", &anchor.to_weights()?.to_bytes()?)?;
-    run.write_json("run.json", &facts(args, epochs, &split))?;
+    let anchor_bytes = anchor.to_weights()?.to_bytes()?;
+    let facts = facts(args, epochs, &split);
+    let run = RunDir::begin(
+        &args.out,
+        &[
+            ("recipe.toml", &copy),
+            ("anchor.safetensors", &anchor_bytes),
+        ],
+        &facts,
+        args.restart,
+    )?;
     eprintln!(
         "{} windows of {} people to train on, {} of {} held out; {} on {}",
         split.training.len(),
@@ -185,18 +207,27 @@ fn fit(
     run: &RunDir,
     seed: u64,
     epochs: usize,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<ExitCode> {
     let config = recipe.training;
     let device = Default::default();
     Training::seed(&device, seed);
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut encoder = recipe.encoder.init::<Training>(&device)?;
-    let mut optimizer = AdamWConfig::new()
+    let adam = AdamWConfig::new()
         .with_beta_1(config.beta_1)
         .with_beta_2(config.beta_2)
         .with_epsilon(1e-8)
-        .with_weight_decay(config.weight_decay)
-        .init();
+        .with_weight_decay(config.weight_decay);
+    let encoder = recipe.encoder.init::<Training>(&device)?;
+    let optimizer = AdamW::new(&adam, encoder.undecayed());
+    let State {
+        mut progress,
+        mut encoder,
+        mut optimizer,
+    } = State {
+        progress: Progress::default(),
+        encoder,
+        optimizer,
+    }
+    .resume(run, &device)?;
     let augmenter = Augmenter::new(recipe.augmentation)?;
     let Seen { vectors, places } = Seen::new(recipe, anchor)?;
     let target = |window: usize| data.classes[window].and_then(|class| places[class]);
@@ -214,14 +245,26 @@ fn fit(
     let cycle = OneCycle::new(config.learning_rate, epochs * steps, config.warmup);
     let len = data.feature_len();
     let mut features = vec![0.0; config.batch * len];
-    let mut metrics = Vec::new();
+    let stop = stop_flag()?;
+    if progress != Progress::default() {
+        eprintln!(
+            "going on after {} of {epochs} epochs and {} of {steps} steps",
+            progress.epoch, progress.step
+        );
+    }
     let bar = progress_bar(steps as u64);
 
-    for epoch in 0..epochs {
+    while progress.epoch < epochs {
         let begun = Instant::now();
         bar.reset();
-        let (mut losses, mut norms) = (0.0, 0.0);
-        for step in 0..steps {
+        bar.set_position(progress.step as u64);
+        while progress.step < steps {
+            let at = progress.epoch * steps + progress.step;
+            // Each step has random numbers of its own, so that none depends on where a training was
+            // interrupted.
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(at as u64 + 1);
+            Training::seed(&device, rng.random());
             let mut wanted = Vec::with_capacity(config.batch);
             for row in features.chunks_exact_mut(len) {
                 let window = sampler.draw(&mut rng);
@@ -237,25 +280,37 @@ fn fit(
             let value: f64 = loss.clone().into_scalar().elem();
             ensure!(
                 value.is_finite(),
-                "the loss became {value} in epoch {}, step {step}; a lower \
-                 training.learning_rate may help",
-                epoch + 1
+                "the loss became {value} in epoch {}, batch {} of {steps}; what was kept is that of \
+                 the last whole epoch; a lower training.learning_rate may help",
+                progress.epoch + 1,
+                progress.step + 1
             );
-            losses += value;
+            progress.losses += value;
             let mut gradients = GradientsParams::from_grads(loss.backward(), &encoder);
-            norms += clip_norm(&encoder, &mut gradients, config.clip_norm);
-            let rate = cycle.rate(epoch * steps + step);
-            encoder = optimizer.step(rate, encoder, gradients);
+            progress.norms += clip_norm(&encoder, &mut gradients, config.clip_norm);
+            encoder = optimizer.step(cycle.rate(at), encoder, gradients);
+            progress.step += 1;
             bar.inc(1);
+            if stop.load(Ordering::Relaxed) {
+                bar.finish_and_clear();
+                let state = State {
+                    progress,
+                    encoder,
+                    optimizer,
+                };
+                state.save(run)?;
+                eprintln!("stopped and saved; the same command goes on from here");
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
         }
         // Only to watch: no epoch is chosen by it, the last one is kept.
         let embeddings = eval::embed(&encoder.valid(), data, &split.held_out)?;
         let predictions = Predictions::new(recipe, anchor, data, &split.held_out, &embeddings)?;
         let line = EpochMetrics {
-            epoch: epoch + 1,
-            loss: losses / steps as f64,
-            gradient_norm: norms / steps as f64,
-            learning_rate: cycle.rate(epoch * steps + steps - 1),
+            epoch: progress.epoch + 1,
+            loss: progress.losses / steps as f64,
+            gradient_norm: progress.norms / steps as f64,
+            learning_rate: cycle.rate(progress.epoch * steps + steps - 1),
             held_out_accuracy: predictions.accuracy(),
             seconds: begun.elapsed().as_secs_f64(),
         };
@@ -265,12 +320,54 @@ fn fit(
                 line.epoch, line.loss, line.gradient_norm, line.held_out_accuracy, line.seconds
             );
         });
-        run.save_checkpoint(&encoder, &recipe.encoder)?;
-        writeln!(&mut metrics, "{}", serde_json::to_string(&line)?)?;
-        run.write("metrics.jsonl", &metrics)?;
+        progress.metrics.push(serde_json::to_string(&line)?);
+        progress = Progress {
+            epoch: progress.epoch + 1,
+            metrics: progress.metrics,
+            ..Progress::default()
+        };
+        let state = State {
+            progress,
+            encoder,
+            optimizer,
+        };
+        state.save(run)?;
+        State {
+            progress,
+            encoder,
+            optimizer,
+        } = state;
+        publish(run, recipe, &encoder, &progress)?;
     }
     bar.finish_and_clear();
-    Ok(())
+    // Once more: the last time may have been cut short between the state and these.
+    publish(run, recipe, &encoder, &progress)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What others read: the weights, and a line an epoch.
+fn publish(
+    run: &RunDir,
+    recipe: &Recipe,
+    encoder: &Encoder<Training>,
+    progress: &Progress,
+) -> anyhow::Result<()> {
+    run.save_checkpoint(encoder, &recipe.encoder)?;
+    let mut metrics = progress.metrics.join("\n");
+    metrics.push('\n');
+    run.write("metrics.jsonl", metrics.as_bytes())
+}
+
+/// Set by Ctrl-C and by a request to end.
+fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // A second one ends the program at once, should a step take long.
+        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), flag.clone())
+            .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
+            .context("listening to signals")?;
+    }
+    Ok(flag)
 }
 
 /// The vectors of the classes that training may use, and each class's place among them.

@@ -44,7 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match &Cli::parse().command {
         Command::Anchor(args) => anchor::run(args).map(|()| ExitCode::SUCCESS),
-        Command::Fit(args) => fit::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Fit(args) => fit::run(args),
         Command::Eval(args) => eval::run(args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::run(args),
         Command::Pack(args) => pack::run(args).map(|()| ExitCode::SUCCESS),

@@ -13,7 +13,7 @@
 //! | `images`, `images_expected.safetensors`, `image_resize_geometry.json` | pictures | [`picture`] |
 //! | `video.safetensors`, `video.json` | clips and crops | [`video`] |
 //! | `train.safetensors`, `train.json` | loss, gradients, eight steps of AdamW | [`training`] |
-//! | `realdims.json`, `realdims_expected.safetensors` | the reference's dimensions | [`reference`] |
+//! | `realdims.json`, `realdims_expected.safetensors` | the reference's dimensions | [`mod@reference`] |
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -7,6 +7,7 @@
 //! | `anchor.safetensors` | the words |
 //! | `checkpoint.safetensors` | the weights after the last whole epoch |
 //! | `metrics.jsonl` | one object an epoch |
+//! | `state.bin` | what the next step depends on, to go on after a break |
 //! | `eval.json` | what `eval` measured |
 
 use std::path::{Path, PathBuf};
@@ -66,12 +67,43 @@ impl RunDir {
         Ok(run)
     }
 
+    /// The folder of a training with these files and facts: one that was begun in it already, unless
+    /// it shall be begun anew, or a new one.
+    pub fn begin(
+        path: &Path,
+        files: &[(&str, &[u8])],
+        facts: &Facts,
+        anew: bool,
+    ) -> anyhow::Result<Self> {
+        let run = Self(path.to_owned());
+        let is_same = |(name, content): &(&str, &[u8])| {
+            std::fs::read(run.path(name)).is_ok_and(|known| known == *content)
+        };
+        let begun = run.facts().is_ok_and(|known| known == *facts) && files.iter().all(is_same);
+        if begun && !anew {
+            return Ok(run);
+        }
+        let run = Self::create(path)?;
+        for (name, content) in files {
+            run.write(name, content)?;
+        }
+        // Last, for it is by this file that a training's folder is known.
+        run.write_json("run.json", facts)?;
+        Ok(run)
+    }
+
     /// A new folder, or an old one to train into anew.
-    pub fn create(path: &Path) -> anyhow::Result<Self> {
+    fn create(path: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(path).with_context(|| format!("creating {path:?}"))?;
         let run = Self(path.to_owned());
         // What an earlier training left would otherwise pass for this one's.
-        for stale in ["checkpoint.safetensors", "metrics.jsonl", "eval.json"] {
+        for stale in [
+            "run.json",
+            "state.bin",
+            "checkpoint.safetensors",
+            "metrics.jsonl",
+            "eval.json",
+        ] {
             match std::fs::remove_file(run.path(stale)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                     return Err(error).with_context(|| format!("removing {:?}", run.path(stale)));

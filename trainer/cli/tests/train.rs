@@ -162,6 +162,69 @@ fn what_is_wrong_is_said_in_one_line() {
     );
 }
 
+/// A training that is killed over and over ends in the same weights as one that never was, and so
+/// does one that is told to stop.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_training_goes_on_as_if_never_interrupted() {
+    use std::time::Duration;
+    let small = Small::new();
+    let arguments = |run: &str| {
+        format!("fit @r.toml --data @ --anchor @a.safetensors --threads 1 --epochs 40 --out @{run}")
+    };
+    small.ok(&arguments("whole"));
+    let weights = |run: &str| bytes(&small.path(run).join("checkpoint.safetensors"));
+    let lines = |run: &str| {
+        let text = String::from_utf8(bytes(&small.path(run).join("metrics.jsonl"))).unwrap();
+        let without_time = |line: &str| line.split(",\"seconds\"").next().unwrap().to_owned();
+        text.lines().map(without_time).collect::<Vec<_>>()
+    };
+
+    for (run, signal) in [("killed", "KILL"), ("stopped", "INT")] {
+        let mut interrupted = 0;
+        for attempt in 0..200u64 {
+            let mut child = small
+                .command(&arguments(run))
+                .stderr(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(20 + attempt * 17 % 90));
+            // A process that has ended by itself is past all signals.
+            let id = child.id().to_string();
+            let sent = std::process::Command::new("kill")
+                .args(["-s", signal, &id])
+                .status();
+            assert!(sent.is_ok());
+            let status = child.wait().unwrap();
+            if status.success() {
+                break;
+            }
+            interrupted += 1;
+        }
+        small.ok(&arguments(run));
+        assert!(interrupted > 0, "{run} was never interrupted");
+        assert!(
+            weights(run) == weights("whole"),
+            "{run} {interrupted} times"
+        );
+        assert_eq!(lines(run), lines("whole"));
+    }
+
+    // A finished training is left as it is; another one begins anew.
+    small.ok(&arguments("whole"));
+    assert_eq!(lines("whole").len(), 40);
+    small.ok(&format!("{} --seed 9", arguments("stopped")));
+    assert!(weights("stopped") != weights("whole"), "another seed");
+    std::fs::write(small.path("whole/state.bin"), b"cut").unwrap();
+    let output = small.run(&arguments("whole"));
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    let expected = "state.bin\": it is cut off; remove it to train anew\n";
+    assert!(errors.ends_with(expected), "{errors}");
+    small.ok(&format!("{} --restart", arguments("whole")));
+    assert!(weights("whole") == weights("killed"), "begun anew");
+}
+
 /// Killed at any moment, a training leaves a checkpoint that is whole, or none.
 #[cfg(unix)]
 #[test]

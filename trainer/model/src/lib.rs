@@ -25,6 +25,7 @@ pub mod optimizer;
 pub mod portable;
 pub mod precision;
 pub mod sense;
+pub mod state;
 pub mod weights;
 
 pub use encoder::{Encoder, EncoderConfig, Input, InputConfig};

@@ -8,6 +8,8 @@ use burn::optim::{self, AdamWConfig, GradientsParams, Optimizer};
 use burn::prelude::*;
 use burn::tensor::backend::AutodiffBackend;
 
+use crate::state;
+
 /// AdamW (Loshchilov and Hutter 2019) with two groups of weights: those of matrices decay, the
 /// others do not.
 pub struct AdamW<B: AutodiffBackend, M: AutodiffModule<B>> {
@@ -25,6 +27,33 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> AdamW<B, M> {
             undecayed: config.clone().with_weight_decay(0.0).init(),
             spared,
         }
+    }
+
+    /// What it remembers of earlier steps, for [`load`](Self::load).
+    ///
+    /// # Panics
+    ///
+    /// Never: writing to memory does not fail.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let record = (self.decayed.to_record(), self.undecayed.to_record());
+        state::to_bytes::<B, _>(record)
+    }
+
+    /// This optimiser with another's memory, which [`to_bytes`](Self::to_bytes) gave, for a module
+    /// that [`state::load`] made: weights are known by numbers, and those came with it. `spared` are
+    /// the weights of that module that do not decay.
+    ///
+    /// # Panics
+    ///
+    /// If the bytes are something else: they have to come from a place that checks them.
+    #[must_use]
+    pub fn load(mut self, bytes: Vec<u8>, spared: HashSet<ParamId>, device: &B::Device) -> Self {
+        self.spared = spared;
+        let (decayed, undecayed) = state::from_bytes::<B, _>(bytes, device);
+        self.decayed = self.decayed.load_record(decayed);
+        self.undecayed = self.undecayed.load_record(undecayed);
+        self
     }
 
     /// The module after one step.
