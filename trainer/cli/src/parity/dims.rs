@@ -9,7 +9,6 @@ use sensorium_model::encoder::Names;
 
 /// `config.json`. What is not given is as the constructor has it.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Config {
     ctor: Constructor,
 }

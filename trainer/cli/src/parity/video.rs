@@ -65,8 +65,7 @@ pub fn compare(folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
             let actual: Vec<f64> = view.iter().map(|v| f64::from(*v)).collect();
             report.compare("view", item, &actual, expected, VIEW);
         } else if name.contains("subsampled") {
-            let step = *vector.shape.last().filter(|n| **n > 0).context("no axis")?;
-            let step = side / step;
+            let step = step(name).with_context(|| format!("no step in {name:?}"))?;
             let few = |plane: &[f32]| -> Vec<f64> {
                 let rows = plane.chunks_exact(side).step_by(step);
                 rows.flat_map(|row| row.iter().step_by(step).map(|v| f64::from(*v)))
@@ -83,6 +82,13 @@ pub fn compare(folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The number in names such as `all15_subsampled_every_28th_px`.
+fn step(name: &str) -> Option<usize> {
+    let (_, rest) = name.split_once("every_")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|step| *step > 0)
 }
 
 /// Mean and standard deviation, the latter by one less than the count.
