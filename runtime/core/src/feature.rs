@@ -9,6 +9,8 @@ mod image;
 mod imu;
 mod mel;
 #[cfg(feature = "alloc")]
+mod plane;
+#[cfg(feature = "alloc")]
 mod rate;
 mod resample;
 #[cfg(feature = "alloc")]
@@ -20,6 +22,8 @@ mod video;
 pub use image::{Crop, Image, resized_and_cropped};
 pub use imu::{AccelUnit, FeatureError, GyroUnit, IMU_CHANNELS, ImuFrontEnd, ImuUnits, UnitsError};
 pub use mel::{LogMel, MEL_BINS, MEL_FRAME, MEL_HOP};
+#[cfg(feature = "alloc")]
+pub use plane::{DepthFrontEnd, PlaneError, ThermalFrontEnd};
 #[cfg(feature = "alloc")]
 pub use rate::resample;
 pub use resample::Resampler;
