@@ -147,7 +147,8 @@ pub fn drop_path<B: Backend>(x: Tensor<B, 3>, probability: f64) -> Tensor<B, 3> 
     }
     let keep = 1.0 - probability;
     let shape = [x.dims()[0], 1, 1];
-    let mask = Tensor::random(shape, Distribution::Bernoulli(keep), &x.device());
+    let like_x = (&x.device(), x.dtype());
+    let mask = Tensor::random(shape, Distribution::Bernoulli(keep), like_x);
     x * mask.div_scalar(keep)
 }
 

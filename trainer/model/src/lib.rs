@@ -17,6 +17,7 @@
 #[cfg(any(feature = "flex", feature = "wgpu", feature = "cuda"))]
 pub mod backend;
 pub mod block;
+pub mod cache;
 pub mod checkpoint;
 pub mod encoder;
 pub mod gradient;
