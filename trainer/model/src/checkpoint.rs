@@ -207,6 +207,10 @@ impl<R: Read + Seek> Checkpoint<R> {
 
 /// Floats of any width (F32, F64, F16, BF16) as the nearest `f32`.
 impl<R: Read + Seek> WeightSource for Checkpoint<R> {
+    fn names(&self) -> Vec<&str> {
+        self.entries().map(|(name, _)| name).collect()
+    }
+
     fn shape(&self, name: &str) -> Option<&[usize]> {
         self.entry(name).map(Entry::shape)
     }

@@ -30,6 +30,9 @@ pub struct Weights {
 
 /// Anything that gives weights by name: all of them in memory, or one at a time from a file.
 pub trait WeightSource {
+    /// Names of all arrays.
+    fn names(&self) -> Vec<&str>;
+
     /// The shape of the array of this name; none if there is no such array.
     fn shape(&self, name: &str) -> Option<&[usize]>;
 
@@ -61,6 +64,10 @@ pub trait WeightSource {
 }
 
 impl WeightSource for Weights {
+    fn names(&self) -> Vec<&str> {
+        self.iter().map(|(name, _)| name).collect()
+    }
+
     fn shape(&self, name: &str) -> Option<&[usize]> {
         self.get(name).map(|array| array.shape.as_slice())
     }
@@ -85,6 +92,12 @@ pub enum WeightsError {
     /// An array that the encoder needs is not there.
     #[error("weight {name:?} is missing")]
     Missing {
+        /// The array.
+        name: String,
+    },
+    /// An array of the encoder's sense that it has no use for: it is for another encoder.
+    #[error("weight {name:?} is none of the encoder's")]
+    Extra {
         /// The array.
         name: String,
     },

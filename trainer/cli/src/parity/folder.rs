@@ -63,6 +63,10 @@ impl Vectors {
 }
 
 impl WeightSource for Vectors {
+    fn names(&self) -> Vec<&str> {
+        self.iter().map(|(name, _)| name).collect()
+    }
+
     fn shape(&self, name: &str) -> Option<&[usize]> {
         self.0.get(name).map(|vector| vector.shape.as_slice())
     }

@@ -52,6 +52,10 @@ impl Formula {
 }
 
 impl WeightSource for Made<'_> {
+    fn names(&self) -> Vec<&str> {
+        self.formulas.keys().copied().collect()
+    }
+
     fn shape(&self, name: &str) -> Option<&[usize]> {
         if name == self.log_scale.0 {
             return Some(&[]);

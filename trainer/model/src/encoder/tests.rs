@@ -342,6 +342,18 @@ fn a_checkpoint_gives_the_same_encoder_under_the_reference_names() {
         assert_eq!(numbers(a), numbers(b), "{}", config.sense());
     }
 
+    let name = "modality_trunks.imu.blocks.2.norm_1.bias";
+    let mut deeper = Weights::new();
+    for (name, array) in all.iter() {
+        deeper.insert(name, &array.shape, array.values.clone());
+    }
+    deeper.insert(name, &[16], vec![0.0; 16]);
+    let encoder = tiny(Sense::Imu).init::<Inference>(&device).unwrap();
+    assert_eq!(
+        encoder.with_weights(&deeper).unwrap_err().to_string(),
+        format!("weight {name:?} is none of the encoder's")
+    );
+
     let wider = EncoderConfig {
         output: 13,
         ..tiny(Sense::Imu)

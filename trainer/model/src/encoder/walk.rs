@@ -75,8 +75,17 @@ impl<B: Backend> Encoder<B> {
     ///
     /// # Errors
     ///
-    /// A weight that is missing, has another shape or cannot be read.
+    /// A weight that is missing, has another shape or cannot be read, or one of this sense that the
+    /// encoder does not have.
     pub fn with_weights(self, source: &impl WeightSource) -> Result<Self, WeightsError> {
+        let names = Names(self.config.sense());
+        let known: HashSet<String> = self.shapes().into_iter().map(|(name, _)| name).collect();
+        let extra = |name: &&str| names.has(name) && !known.contains(*name);
+        if let Some(name) = source.names().into_iter().find(extra) {
+            return Err(WeightsError::Extra {
+                name: name.to_owned(),
+            });
+        }
         self.walk(&mut Take(source))
     }
 
