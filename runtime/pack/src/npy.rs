@@ -141,7 +141,7 @@ fn parse(bytes: &[u8], kinds: &[Kind], expected: &'static str) -> Result<NumberA
     };
     Ok(match header.order() {
         Order::C => array,
-        Order::Fortran => array.from_columns(),
+        Order::Fortran => array.turned(),
     })
 }
 

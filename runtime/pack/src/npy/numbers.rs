@@ -176,8 +176,8 @@ impl NumberArray {
         }
     }
 
-    /// The same array, if its numbers were in Fortran's order: the first axis runs fastest.
-    pub(super) fn from_columns(self) -> Self {
+    /// The array, if its numbers are in Fortran's order: the first axis runs fastest.
+    pub(super) fn turned(self) -> Self {
         let numbers = map_kind!(self.numbers, values => to_rows(&values, &self.shape));
         Self { numbers, ..self }
     }
