@@ -72,11 +72,20 @@ pub fn open(path: &Path, name: Option<&str>) -> Result<NumberArray, OpenError<Ar
 ///
 /// Bytes that are no array, or have none of this name.
 pub fn from_bytes(bytes: Vec<u8>, name: Option<&str>) -> Result<NumberArray, ArrayError> {
-    match bytes.get(..4) {
-        Some(b"\x93NUM") => Ok(NumberArray::from_bytes(&bytes)?),
-        Some(b"PK\x03\x04" | b"PK\x05\x06") => member(bytes, name),
-        _ => Err(ArrayError::Format),
+    if !is_array(&bytes) {
+        return Err(ArrayError::Format);
     }
+    if bytes.starts_with(b"PK") {
+        return member(bytes, name);
+    }
+    Ok(NumberArray::from_bytes(&bytes)?)
+}
+
+/// Whether bytes begin as a `.npy` or `.npz` file does.
+#[must_use]
+pub fn is_array(bytes: &[u8]) -> bool {
+    let starts: [&[u8]; 3] = [b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06"];
+    starts.iter().any(|start| bytes.starts_with(start))
 }
 
 fn member(bytes: Vec<u8>, name: Option<&str>) -> Result<NumberArray, ArrayError> {

@@ -6,19 +6,34 @@ use sensorium_pack::npy::{NumberArray, Numbers};
 use thiserror::Error;
 
 use crate::array::{self, ArrayError};
-use crate::file::OpenError;
+use crate::file::{self, OpenError};
 use crate::picture::{PictureError, Plane};
 
-/// Why there are no frames.
+/// Why bytes hold no frames.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FramesError {
+    /// The array is none that can be used.
+    #[error(transparent)]
+    Array(#[from] ArrayError),
+    /// The picture is none that can be used.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The array has another shape than frames have.
+    #[error("it has shape {actual:?}, expected [frames, height, width] or [height, width]")]
+    Shape {
+        /// Its shape.
+        actual: Vec<usize>,
+    },
+}
+
+/// Why a file or folder holds no frames.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClipError {
-    /// The array cannot be had.
+    /// A file cannot be had.
     #[error(transparent)]
-    Array(OpenError<ArrayError>),
-    /// A picture cannot be had.
-    #[error(transparent)]
-    Picture(OpenError<PictureError>),
+    File(#[from] OpenError<FramesError>),
     /// The folder cannot be read.
     #[error("reading {path:?}")]
     Folder {
@@ -32,14 +47,6 @@ pub enum ClipError {
     Empty {
         /// The folder.
         path: PathBuf,
-    },
-    /// The array has another shape than frames have.
-    #[error("{path:?} has shape {actual:?}, expected [frames, height, width] or [height, width]")]
-    Shape {
-        /// The file.
-        path: PathBuf,
-        /// Its shape.
-        actual: Vec<usize>,
     },
     /// A picture of a folder does not have the form of the first.
     #[error("{path:?} has {actual}, expected {expected} as the first of the folder")]
@@ -67,30 +74,26 @@ pub fn open(path: &Path) -> Result<NumberArray, ClipError> {
     if path.is_dir() {
         return folder(path);
     }
-    let array = path.extension().is_some_and(|extension| {
-        extension.eq_ignore_ascii_case("npy") || extension.eq_ignore_ascii_case("npz")
-    });
-    if array {
-        let array = array::open(path, None).map_err(ClipError::Array)?;
-        return frames(array).map_err(|actual| ClipError::Shape {
-            path: path.to_owned(),
-            actual,
-        });
-    }
-    Plane::open(path).map(frame).map_err(ClipError::Picture)
+    Ok(file::open(path, from_bytes)?)
 }
 
-/// The frames of an array; its shape, if they are none.
+/// As [`open`], from the bytes of a file.
 ///
 /// # Errors
 ///
-/// The shape, if it is not that of one frame or several.
-pub fn frames(mut array: NumberArray) -> Result<NumberArray, Vec<usize>> {
+/// Bytes that are no array of frames and no picture.
+pub fn from_bytes(bytes: Vec<u8>) -> Result<NumberArray, FramesError> {
+    if !array::is_array(&bytes) {
+        return Ok(frame(Plane::from_bytes(&bytes)?));
+    }
+    let mut array = array::from_bytes(bytes, None)?;
     if array.shape.len() == 2 {
         array.shape.insert(0, 1);
     }
     if array.shape.len() != 3 || array.numbers.is_empty() {
-        return Err(array.shape);
+        return Err(FramesError::Shape {
+            actual: array.shape,
+        });
     }
     Ok(array)
 }
@@ -116,7 +119,7 @@ fn folder(folder: &Path) -> Result<NumberArray, ClipError> {
     })?;
     let mut clip: Option<NumberArray> = None;
     for path in paths {
-        let next = Plane::open(&path).map(frame).map_err(ClipError::Picture)?;
+        let next = file::open(&path, from_bytes)?;
         let Some(clip) = &mut clip else {
             clip = Some(next);
             continue;

@@ -3,7 +3,9 @@ use std::fs;
 use super::*;
 
 fn message(path: &Path) -> String {
-    open(path).unwrap_err().to_string()
+    let error = open(path).unwrap_err();
+    let source = std::error::Error::source(&error);
+    source.map_or(error.to_string(), |source| format!("{error}: {source}"))
 }
 
 #[test]
@@ -42,7 +44,8 @@ fn an_array_is_one_frame_or_several() {
     };
     assert_eq!(write(&[4, 2, 3]).unwrap().shape, [4, 2, 3]);
     assert_eq!(write(&[2, 3]).unwrap().shape, [1, 2, 3]);
-    let error = write(&[6]).unwrap_err().to_string();
-    assert!(error.ends_with("has shape [6], expected [frames, height, width] or [height, width]"));
+    assert!(write(&[6]).is_err());
+    let expected = "it has shape [6], expected [frames, height, width] or [height, width]";
+    assert_eq!(message(&path), format!("{path:?}: {expected}"));
     assert!(write(&[0, 2, 3]).is_err());
 }
