@@ -1,10 +1,17 @@
-//! Arrays as NumPy keeps them (`.npy`, format versions 1 to 3).
+//! Arrays as NumPy keeps them (`.npy`, format versions 1 to 3). Those in Fortran's order are read
+//! too, and turned.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use npyz::{DType, NpyFile, NpyHeader, Order, TypeChar, WriterBuilder};
+use npyz::{NpyHeader, Order, WriterBuilder};
 use thiserror::Error;
+
+mod numbers;
+
+pub use numbers::{NumberArray, Numbers};
+
+use numbers::Kind;
 
 /// Why a file is not an array that can be used.
 #[derive(Debug, Error)]
@@ -16,15 +23,14 @@ pub enum NpyError {
     /// The bytes are no array.
     #[error("it is not a NumPy array")]
     Format(#[source] std::io::Error),
-    /// The array holds something else than floats.
-    #[error("it holds {actual}, expected little-endian float32 or float64")]
+    /// The array holds other numbers than those that are read.
+    #[error("it holds {actual}, expected {expected}")]
     Type {
         /// What it holds, as NumPy describes it.
         actual: String,
+        /// What could be read.
+        expected: &'static str,
     },
-    /// The array lies column by column.
-    #[error("it is in Fortran order, expected C order (numpy.ascontiguousarray)")]
-    Order,
     /// The file is shorter or longer than its header says.
     #[error("it has {actual} bytes of data, expected {expected} for its shape")]
     Size {
@@ -60,34 +66,9 @@ impl Array {
     ///
     /// Bytes that are no such array.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NpyError> {
-        let mut data = bytes;
-        let header = read_header(&mut data).map_err(NpyError::Format)?;
-        let width = float_width(&header.dtype()).ok_or_else(|| NpyError::Type {
-            actual: header.dtype().descr(),
-        })?;
-        if header.order() != Order::C {
-            return Err(NpyError::Order);
-        }
-        // The size is checked first: nobody allocates what a header merely claims.
-        let shape = header.shape().to_vec();
-        let expected = shape
-            .iter()
-            .fold(width, |size, &len| size.saturating_mul(len));
-        let actual = data.len() as u64;
-        if actual != expected {
-            return Err(NpyError::Size { actual, expected });
-        }
-        let file = NpyFile::with_header(header, data);
-        let values = if width == 4 {
-            file.into_vec::<f32>().map_err(NpyError::Format)?
-        } else {
-            let wide = file.into_vec::<f64>().map_err(NpyError::Format)?;
-            wide.into_iter().map(|value| value as f32).collect()
-        };
-        Ok(Self {
-            shape: shape.into_iter().map(|len| len as usize).collect(),
-            values,
-        })
+        let floats = [Kind::F32, Kind::F64];
+        let array = parse(bytes, &floats, "little-endian float32 or float64")?;
+        Ok(array.into_f32())
     }
 
     /// The array as a file holds it.
@@ -101,7 +82,7 @@ impl Array {
 
     /// The rows of an array of two axes.
     pub fn rows(&self) -> impl Iterator<Item = &[f32]> {
-        let width: usize = self.shape.iter().skip(1).product();
+        let width = row_len(&self.shape);
         self.values.chunks_exact(width.max(1))
     }
 }
@@ -124,20 +105,44 @@ pub fn to_bytes(shape: &[usize], values: &[f32]) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Numbers in one row; an array without rows may claim axes of any length.
+fn row_len(shape: &[usize]) -> usize {
+    let axes = shape.iter().skip(1);
+    axes.fold(1, |size: usize, &len| size.saturating_mul(len))
+}
+
 /// The library multiplies what the header claims, which overflows (a panic where that is checked).
 fn read_header(data: &mut &[u8]) -> std::io::Result<NpyHeader> {
     let read = catch_unwind(AssertUnwindSafe(|| NpyHeader::from_reader(data)));
     read.unwrap_or_else(|_overflow| Err(std::io::ErrorKind::InvalidData.into()))
 }
 
-/// Bytes of one number.
-fn float_width(dtype: &DType) -> Option<u64> {
-    let DType::Plain(plain) = dtype else {
-        return None;
+/// An array of one of these kinds of numbers, which `expected` puts into words.
+fn parse(bytes: &[u8], kinds: &[Kind], expected: &'static str) -> Result<NumberArray, NpyError> {
+    let mut data = bytes;
+    let header = read_header(&mut data).map_err(NpyError::Format)?;
+    let kind = Kind::of(&header.dtype()).filter(|kind| kinds.contains(kind));
+    let kind = kind.ok_or_else(|| NpyError::Type {
+        actual: header.dtype().descr(),
+        expected,
+    })?;
+    // The size is checked first: nobody allocates what a header merely claims.
+    let wide = kind.width() as u64;
+    let size = |size: u64, &len: &u64| size.saturating_mul(len);
+    let expected = header.shape().iter().fold(wide, size);
+    let actual = data.len() as u64;
+    if actual != expected {
+        return Err(NpyError::Size { actual, expected });
+    }
+    let shape = header.shape().iter().map(|&len| len as usize).collect();
+    let array = NumberArray {
+        shape,
+        numbers: kind.read(data),
     };
-    let little = plain.endianness() == npyz::Endianness::Little;
-    let width = plain.size_field();
-    (plain.type_char() == TypeChar::Float && little && (width == 4 || width == 8)).then_some(width)
+    Ok(match header.order() {
+        Order::C => array,
+        Order::Fortran => array.turned(),
+    })
 }
 
 #[cfg(test)]
@@ -190,16 +195,26 @@ mod tests {
     #[test]
     fn other_kinds_are_named() {
         let ints = "{'descr': '<i8', 'fortran_order': False, 'shape': (0,), }\n";
-        let error = Array::from_bytes(&with_header(ints))
-            .unwrap_err()
-            .to_string();
-        assert!(error.starts_with("it holds '<i8'"), "{error}");
-        let columns = "{'descr': '<f4', 'fortran_order': True, 'shape': (0, 2), }\n";
-        let error = Array::from_bytes(&with_header(columns)).unwrap_err();
-        assert!(matches!(error, NpyError::Order));
+        let error = Array::from_bytes(&with_header(ints)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "it holds '<i8', expected little-endian float32 or float64"
+        );
         assert!(matches!(
             Array::from_bytes(b"not an array"),
             Err(NpyError::Format(_))
         ));
+    }
+
+    #[test]
+    fn columns_become_rows() {
+        let columns = "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }\n";
+        let mut bytes = with_header(columns);
+        for value in [0.0f32, 3.0, 1.0, 4.0, 2.0, 5.0] {
+            bytes.extend(value.to_le_bytes());
+        }
+        let read = Array::from_bytes(&bytes).unwrap();
+        assert_eq!(read.shape, [2, 3]);
+        assert_eq!(read.values, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
     }
 }

@@ -1,11 +1,9 @@
 //! Pictures, resized and cropped.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use anyhow::{Context, bail};
-use png::{BitDepth, ColorType, Transformations};
-use sensorium_core::feature::{COLOUR_MEAN, COLOUR_STD, Image, resized_and_cropped};
+use sensorium_core::feature::{COLOUR_MEAN, COLOUR_STD, resized_and_cropped};
+use sensorium_media::picture;
 use serde::Deserialize;
 
 use super::encoders::at;
@@ -47,7 +45,7 @@ pub fn compare(folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
     let mut pictures = BTreeMap::new();
     for file in folder.files(DIR)? {
         let path = folder.path(DIR).join(&file);
-        let picture = read(&path).with_context(|| format!("reading {path:?}"))?;
+        let picture = picture::open_rgb(&path)?;
         let name = file
             .rsplit_once('.')
             .map_or(file.as_str(), |(name, _)| name);
@@ -86,32 +84,4 @@ pub fn compare(folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
         report.same("picture", format!("{DIR}/{file}"), true);
     }
     Ok(())
-}
-
-/// A PNG file in colour; what is see-through counts as if it were not.
-fn read(path: &Path) -> anyhow::Result<Image<3>> {
-    let mut decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(path)?));
-    decoder.set_transformations(Transformations::EXPAND);
-    let mut reader = decoder.read_info()?;
-    let size = reader.output_buffer_size().context("it is too large")?;
-    let mut bytes = vec![0; size];
-    let info = reader.next_frame(&mut bytes)?;
-    if info.bit_depth != BitDepth::Eight {
-        bail!("it has {:?} bits a channel, expected 8", info.bit_depth);
-    }
-    let bytes = &bytes[..info.buffer_size()];
-    let channels = match info.color_type {
-        ColorType::Grayscale => 1,
-        ColorType::GrayscaleAlpha => 2,
-        ColorType::Rgb => 3,
-        ColorType::Rgba => 4,
-        ColorType::Indexed => bail!("its palette could not be read"),
-    };
-    let colour = |pixel: &[u8]| match *pixel {
-        [red, green, blue] | [red, green, blue, _] => [red, green, blue],
-        [grey, ..] => [grey; 3],
-        [] => [0; 3],
-    };
-    let pixels = bytes.chunks_exact(channels).map(colour).collect();
-    Image::new(info.width as usize, info.height as usize, pixels).context("it has no pixels")
 }
