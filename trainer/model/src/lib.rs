@@ -19,6 +19,7 @@ pub mod backend;
 pub mod block;
 pub mod cache;
 pub mod checkpoint;
+pub mod conv;
 pub mod encoder;
 pub mod gradient;
 pub mod loss;
@@ -27,7 +28,9 @@ pub mod portable;
 pub mod precision;
 pub mod sense;
 pub mod state;
+pub mod tower;
 pub mod weights;
 
 pub use encoder::{Encoder, EncoderConfig, Input, InputConfig};
 pub use sense::Sense;
+pub use tower::{Tower, TowerConfig};

@@ -1,0 +1,257 @@
+//! Convolutional encoders: small nets for small computers, their layers listed in a recipe.
+//!
+//! ```text
+//! values ─▶ layer ─▶ … ─▶ layer ─▶ dropout, linear ─▶ L2 ─▶ embedding
+//! ```
+//!
+//! Frames of a clip go through the layers one by one until `join-frames` lays them side by side.
+
+use burn::module::{Initializer, Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{
+    BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig, PaddingConfig2d,
+};
+use burn::prelude::*;
+use burn::tensor::{activation, module};
+
+use crate::encoder::{Input, normalise, stretch};
+
+mod config;
+mod walk;
+
+pub use config::{Activation, ConvConfig, ConvConfigError, Extent, LayerConfig, Norm, Pooling};
+pub use walk::{head_name, layer_name};
+
+/// Added to a variance before its root is taken.
+pub const NORM_EPSILON: f64 = 1e-5;
+
+/// How much of the running mean and variance each batch replaces.
+const MOMENTUM: f64 = 0.1;
+
+/// A convolutional net that embeds one sense.
+#[derive(Module, Debug)]
+pub struct ConvEncoder<B: Backend> {
+    layers: Vec<Layer<B>>,
+    dropout: Dropout,
+    head: Linear<B>,
+    log_scale: Option<Param<Tensor<B, 1>>>,
+    #[module(skip)]
+    config: ConvConfig,
+}
+
+/// The weights of one layer, where it has any.
+#[derive(Module, Debug)]
+struct Layer<B: Backend> {
+    conv: Option<Conv2d<B>>,
+    norm: Option<BatchNorm<B>>,
+    dropout: Option<Dropout>,
+}
+
+impl ConvConfig {
+    /// An encoder with random weights.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`check`](Self::check).
+    pub fn init<B: Backend>(&self, device: &B::Device) -> Result<ConvEncoder<B>, ConvConfigError> {
+        self.check()?;
+        let extents = self.extents()?;
+        let layers = self.layers.iter().zip(&extents);
+        let last = extents.last().map_or(0, Extent::len);
+        Ok(ConvEncoder {
+            layers: layers
+                .map(|(layer, extent)| layer.init(extent.channels, device))
+                .collect(),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            head: LinearConfig::new(last, self.output).init(device),
+            log_scale: self.scale.map(|scale| {
+                let value = scale.ln();
+                let scale: Param<Tensor<B, 1>> = Initializer::Constant { value }.init([1], device);
+                scale.set_require_grad(self.learn_scale)
+            }),
+            config: self.clone(),
+        })
+    }
+}
+
+impl LayerConfig {
+    fn init<B: Backend>(&self, from: usize, device: &B::Device) -> Layer<B> {
+        let mut layer = Layer {
+            conv: None,
+            norm: None,
+            dropout: None,
+        };
+        match *self {
+            Self::Conv {
+                channels,
+                kernel,
+                stride,
+                groups,
+                norm,
+                ..
+            } => {
+                let [height, width] = kernel.map(|side| side / 2);
+                let conv = Conv2dConfig::new([from, channels], kernel)
+                    .with_stride(stride)
+                    .with_groups(groups)
+                    .with_padding(PaddingConfig2d::Explicit(height, width, height, width))
+                    // A norm has a shift of its own.
+                    .with_bias(norm == Norm::None)
+                    .with_initializer(Initializer::KaimingNormal {
+                        gain: std::f64::consts::SQRT_2,
+                        fan_out_only: false,
+                    });
+                layer.conv = Some(conv.init(device));
+                layer.norm = (norm == Norm::Batch).then(|| {
+                    BatchNormConfig::new(channels)
+                        .with_epsilon(NORM_EPSILON)
+                        .with_momentum(MOMENTUM)
+                        .init(device)
+                });
+            }
+            Self::Dropout { share } => layer.dropout = Some(DropoutConfig::new(share).init()),
+            Self::Standardise {} | Self::Pool { .. } | Self::JoinFrames {} => {}
+        }
+        layer
+    }
+}
+
+impl<B: Backend> ConvEncoder<B> {
+    /// Its layers.
+    #[must_use]
+    pub fn config(&self) -> &ConvConfig {
+        &self.config
+    }
+
+    /// One embedding an input, of length 1.
+    ///
+    /// # Shapes
+    ///
+    /// The result is `[batch, output]`.
+    ///
+    /// # Panics
+    ///
+    /// If inputs have another shape than [`ConvConfig::input`], or are words.
+    pub fn forward(&self, input: Input<B>) -> Tensor<B, 2> {
+        let Input::Values(values) = input else {
+            panic!("words, expected inputs of {:?}", self.config.input);
+        };
+        let [batch, channels, frames, height, width] = values.dims();
+        let mut x = values
+            .swap_dims(1, 2)
+            .reshape([batch * frames, channels, height, width]);
+        for (layer, config) in self.layers.iter().zip(&self.config.layers) {
+            x = match *config {
+                LayerConfig::Standardise {} => standardised(x),
+                LayerConfig::Conv {
+                    activation,
+                    residual,
+                    ..
+                } => layer.convolved(x, activation, residual),
+                LayerConfig::Pool { by, kernel } => pooled(x, by, kernel),
+                LayerConfig::JoinFrames {} => join_frames(x, batch),
+                LayerConfig::Dropout { .. } => match &layer.dropout {
+                    Some(dropout) => dropout.forward(x),
+                    None => x,
+                },
+            };
+        }
+        let x = self.dropout.forward(x.flatten::<2>(1, 3));
+        normalise(self.head.forward(x))
+    }
+
+    /// Stretches embeddings of length 1 to the encoder's scale.
+    pub fn scale(&self, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
+        match &self.log_scale {
+            None => embeddings,
+            Some(log_scale) => stretch(embeddings, log_scale.val()),
+        }
+    }
+
+    /// The logarithm of the scale, where the encoder has one.
+    pub fn log_scale(&self) -> Option<Tensor<B, 1>> {
+        self.log_scale.as_ref().map(Param::val)
+    }
+}
+
+impl<B: Backend> Layer<B> {
+    fn convolved(&self, x: Tensor<B, 4>, kind: Activation, residual: bool) -> Tensor<B, 4> {
+        let Some(conv) = &self.conv else {
+            return x;
+        };
+        let before = residual.then(|| x.clone());
+        let mut y = conv.forward(x);
+        if let Some(norm) = &self.norm {
+            y = batch_norm(norm, y);
+        }
+        if kind == Activation::Relu {
+            y = activation::relu(y);
+        }
+        match before {
+            Some(before) => before + y,
+            None => y,
+        }
+    }
+}
+
+/// Each channel less its mean, over its standard deviation, then stretched and shifted: those of the
+/// batch in training, which the running ones follow, the running ones otherwise.
+fn batch_norm<B: Backend>(norm: &BatchNorm<B>, x: Tensor<B, 4>) -> Tensor<B, 4> {
+    let channels = x.dims()[1];
+    let wide = |values: Tensor<B, 1>| values.reshape([1, channels, 1, 1]);
+    let (gamma, beta) = (wide(norm.gamma.val()), wide(norm.beta.val()));
+    if !B::ad_enabled(&x.device()) {
+        let spread = (wide(norm.running_var.value()) + NORM_EPSILON).sqrt();
+        let gain = gamma / spread;
+        let shift = beta - wide(norm.running_mean.value()) * gain.clone();
+        return x * gain + shift;
+    }
+    let mean = x.clone().mean_dims(&[0, 2, 3]);
+    let centred = x - mean.clone();
+    let variance = (centred.clone() * centred.clone()).mean_dims(&[0, 2, 3]);
+    let followed = |running: Tensor<B, 1>, now: &Tensor<B, 4>| {
+        let now = now.clone().detach().reshape([channels]);
+        running * (1.0 - MOMENTUM) + now * MOMENTUM
+    };
+    let running_mean = followed(norm.running_mean.value_sync(), &mean);
+    let running_var = followed(norm.running_var.value_sync(), &variance);
+    norm.running_mean.update(running_mean.detach());
+    norm.running_var.update(running_var.detach());
+    centred * (gamma / (variance + NORM_EPSILON).sqrt()) + beta
+}
+
+fn standardised<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    let centred = x.clone() - x.mean_dim(3);
+    let variance = (centred.clone() * centred.clone()).mean_dim(3);
+    centred / (variance + NORM_EPSILON).sqrt()
+}
+
+fn pooled<B: Backend>(x: Tensor<B, 4>, by: Pooling, kernel: Option<[usize; 2]>) -> Tensor<B, 4> {
+    let [_, _, height, width] = x.dims();
+    let kernel = kernel.unwrap_or([height, width]);
+    let mean = |x: Tensor<B, 4>| {
+        if kernel == [height, width] {
+            return x.mean_dims(&[2, 3]);
+        }
+        module::avg_pool2d(x, kernel, kernel, [0, 0], false, false)
+    };
+    let max = |x: Tensor<B, 4>| module::max_pool2d(x, kernel, kernel, [0, 0], [1, 1], false);
+    match by {
+        Pooling::Mean => mean(x),
+        Pooling::Max => max(x),
+        Pooling::MeanMax => Tensor::cat(vec![mean(x.clone()), max(x)], 1),
+    }
+}
+
+/// `[batch * frames, channels, height, width]` to `[batch, channels * height * width, 1, frames]`.
+fn join_frames<B: Backend>(x: Tensor<B, 4>, batch: usize) -> Tensor<B, 4> {
+    let [all, channels, height, width] = x.dims();
+    let frames = all / batch;
+    let len = channels * height * width;
+    x.reshape([batch, frames, len])
+        .swap_dims(1, 2)
+        .reshape([batch, len, 1, frames])
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests;

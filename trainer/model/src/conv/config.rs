@@ -1,0 +1,354 @@
+//! The layers of a convolutional encoder, as a recipe lists them.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::sense::Sense;
+
+/// A convolutional encoder: what it is given, and what is done to it one after the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConvConfig {
+    /// What it perceives.
+    pub sense: Sense,
+    /// Lengths of the axes of one input: `[channels, width]`, `[channels, height, width]` or, of
+    /// clips, `[channels, frames, height, width]`.
+    pub input: Vec<usize>,
+    /// From input to output.
+    pub layers: Vec<LayerConfig>,
+    /// Numbers in an embedding.
+    pub output: usize,
+    /// Dropout before the last linear layer.
+    #[serde(default)]
+    pub dropout: f64,
+    /// Length of an embedding in a loss of pairs, one over its temperature; none leaves it to the
+    /// recipe.
+    #[serde(default)]
+    pub scale: Option<f64>,
+    /// Whether training moves the scale.
+    #[serde(default)]
+    pub learn_scale: bool,
+}
+
+/// One layer. Kernels are odd and inputs are filled up with zeros on both sides, so that with a
+/// stride of 1 nothing changes its size; strides, kernels and sizes are `[height, width]`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum LayerConfig {
+    /// Each row of each channel less its mean and divided by its standard deviation, so that what
+    /// colours a recording throughout, such as a microphone, is not seen.
+    Standardise {},
+    /// Convolution, norm, activation.
+    Conv {
+        /// Channels that it gives.
+        channels: usize,
+        /// Size of the kernel.
+        kernel: [usize; 2],
+        /// From one place to the next.
+        #[serde(default = "ones")]
+        stride: [usize; 2],
+        /// Groups of channels that do not see each other; as many as channels makes it depthwise.
+        #[serde(default = "one")]
+        groups: usize,
+        /// What is done to its sums.
+        #[serde(default)]
+        norm: Norm,
+        /// What is done then.
+        #[serde(default)]
+        activation: Activation,
+        /// Whether its input is added to what it gives.
+        #[serde(default)]
+        residual: bool,
+    },
+    /// Some places become one.
+    Pool {
+        /// How.
+        by: Pooling,
+        /// Size of what becomes one; all by default.
+        #[serde(default)]
+        kernel: Option<[usize; 2]>,
+    },
+    /// Frames, each of which the layers before saw by itself, become places side by side; all that
+    /// is known of a frame becomes its channels.
+    JoinFrames {},
+    /// Sets numbers to zero in training.
+    Dropout {
+        /// How many of them.
+        share: f64,
+    },
+}
+
+/// What is done to the sums of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Norm {
+    /// Nothing.
+    None,
+    /// Mean and spread of each channel over the batch, and running ones afterwards (Ioffe and
+    /// Szegedy 2015). It costs nothing in a finished encoder: exporting folds it into the kernel.
+    #[default]
+    Batch,
+}
+
+/// What makes a layer more than a linear one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// Negative numbers become 0.
+    #[default]
+    Relu,
+}
+
+/// How places become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The largest.
+    Max,
+    /// Both, the means as the first channels.
+    MeanMax,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn ones() -> [usize; 2] {
+    [1, 1]
+}
+
+/// Why layers make no encoder.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ConvConfigError {
+    /// The input has another number of axes than inputs have, or an empty one.
+    #[error(
+        "input is {input:?}, expected [channels, width], [channels, height, width] or [channels, \
+         frames, height, width] of at least 1"
+    )]
+    Input {
+        /// The axes.
+        input: Vec<usize>,
+    },
+    /// The sense is words, which are not convolved.
+    #[error("sense is text, expected one of continuous values")]
+    Text,
+    /// A setting of a layer is out of range or does not fit what the layer is given.
+    #[error("layers[{layer}]: {what} is {found}, expected {expected}")]
+    Layer {
+        /// The layer, from 0.
+        layer: usize,
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// Clips whose frames are never joined.
+    #[error("the input has frames, expected a layer join-frames")]
+    Frames,
+    /// A dimension is zero.
+    #[error("output is 0, expected at least 1")]
+    Output,
+    /// A probability is none.
+    #[error("dropout is {value}, expected at least 0 and below 1")]
+    Dropout {
+        /// Its value.
+        value: f64,
+    },
+    /// The scale is no positive number.
+    #[error("scale is {value}, expected a positive number")]
+    Scale {
+        /// Its value.
+        value: f64,
+    },
+}
+
+/// What a layer is given: so many frames, each `[channels, height, width]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// Frames that are seen one by one; 1 where there are none.
+    pub frames: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Height and width.
+    pub size: [usize; 2],
+}
+
+impl Extent {
+    /// Numbers of one input.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.frames * self.channels * self.size[0] * self.size[1]
+    }
+
+    /// Whether there is no number.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl ConvConfig {
+    /// What each layer is given, and last what the linear layer is.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of range or does not fit.
+    pub fn extents(&self) -> Result<Vec<Extent>, ConvConfigError> {
+        let wrong = || ConvConfigError::Input {
+            input: self.input.clone(),
+        };
+        let (channels, frames, size) = match self.input[..] {
+            [channels, width] => (channels, 1, [1, width]),
+            [channels, height, width] => (channels, 1, [height, width]),
+            [channels, frames, height, width] => (channels, frames, [height, width]),
+            _ => return Err(wrong()),
+        };
+        let mut extent = Extent {
+            frames,
+            channels,
+            size,
+        };
+        if extent.is_empty() {
+            return Err(wrong());
+        }
+        let mut extents = vec![extent];
+        for (layer, config) in self.layers.iter().enumerate() {
+            extent = config
+                .extent_after(extent)
+                .map_err(|fault| fault.at(layer))?;
+            extents.push(extent);
+        }
+        if extent.frames > 1 {
+            return Err(ConvConfigError::Frames);
+        }
+        Ok(extents)
+    }
+
+    /// Whether an encoder of these layers can be made.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of range or does not fit.
+    pub fn check(&self) -> Result<(), ConvConfigError> {
+        if self.sense == Sense::Text {
+            return Err(ConvConfigError::Text);
+        }
+        self.extents()?;
+        if self.output == 0 {
+            return Err(ConvConfigError::Output);
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(ConvConfigError::Dropout {
+                value: self.dropout,
+            });
+        }
+        match self.scale {
+            Some(value) if !(value > 0.0 && value.is_finite()) => {
+                Err(ConvConfigError::Scale { value })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A setting that does not do.
+struct Fault {
+    what: &'static str,
+    found: String,
+    expected: String,
+}
+
+impl Fault {
+    fn at(self, layer: usize) -> ConvConfigError {
+        let Self {
+            what,
+            found,
+            expected,
+        } = self;
+        ConvConfigError::Layer {
+            layer,
+            what,
+            found,
+            expected,
+        }
+    }
+}
+
+impl LayerConfig {
+    /// What the next layer is given.
+    fn extent_after(&self, before: Extent) -> Result<Extent, Fault> {
+        let fault = |what, found: String, expected: String| {
+            Err(Fault {
+                what,
+                found,
+                expected,
+            })
+        };
+        match *self {
+            Self::Standardise {} => Ok(before),
+            Self::Conv {
+                channels,
+                kernel,
+                stride,
+                groups,
+                residual,
+                ..
+            } => {
+                if kernel.iter().any(|side| side % 2 == 0) {
+                    return fault("kernel", format!("{kernel:?}"), "odd sides".into());
+                }
+                if channels == 0 {
+                    return fault("channels", "0".into(), "at least 1".into());
+                }
+                if stride.contains(&0) {
+                    return fault("stride", format!("{stride:?}"), "at least 1".into());
+                }
+                let divides = |n: usize| n.is_multiple_of(groups.max(1));
+                if groups == 0 || !divides(channels) || !divides(before.channels) {
+                    let both = format!("a divisor of {} and {channels}", before.channels);
+                    return fault("groups", groups.to_string(), both);
+                }
+                let after = Extent {
+                    channels,
+                    size: std::array::from_fn(|axis| (before.size[axis] - 1) / stride[axis] + 1),
+                    ..before
+                };
+                if residual && after != before {
+                    let same = "a layer whose input and output have one size".into();
+                    return fault("residual", "true".into(), same);
+                }
+                Ok(after)
+            }
+            Self::Pool { by, kernel } => {
+                let kernel = kernel.unwrap_or(before.size);
+                let fits = |axis: usize| (1..=before.size[axis]).contains(&kernel[axis]);
+                if !(fits(0) && fits(1)) {
+                    let most = format!("1 to {:?}", before.size);
+                    return fault("kernel", format!("{kernel:?}"), most);
+                }
+                let times = if by == Pooling::MeanMax { 2 } else { 1 };
+                Ok(Extent {
+                    channels: before.channels * times,
+                    size: std::array::from_fn(|axis| before.size[axis] / kernel[axis]),
+                    ..before
+                })
+            }
+            Self::JoinFrames {} => Ok(Extent {
+                frames: 1,
+                channels: before.channels * before.size[0] * before.size[1],
+                size: [1, before.frames],
+            }),
+            Self::Dropout { share } if !(0.0..1.0).contains(&share) => {
+                fault("share", share.to_string(), "at least 0 and below 1".into())
+            }
+            Self::Dropout { .. } => Ok(before),
+        }
+    }
+}
