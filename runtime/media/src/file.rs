@@ -41,23 +41,30 @@ pub(crate) fn open<T, E: Error>(
     path: &Path,
     decode: impl FnOnce(Vec<u8>) -> Result<T, E>,
 ) -> Result<T, OpenError<E>> {
-    let bytes = read(path).map_err(|source| OpenError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let Some(bytes) = bytes else {
-        return Err(OpenError::TooLarge {
-            path: path.to_owned(),
-        });
-    };
+    let bytes = read(path)?;
     decode(bytes).map_err(|source| OpenError::Decode {
         path: path.to_owned(),
         source,
     })
 }
 
+/// The bytes of a file of at most [`MAX_FILE_BYTES`], to be decoded by `from_bytes` of a module.
+///
+/// # Errors
+///
+/// A file that cannot be read or is too large.
+pub fn read<E: Error>(path: &Path) -> Result<Vec<u8>, OpenError<E>> {
+    let bytes = read_at_most(path).map_err(|source| OpenError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    bytes.ok_or_else(|| OpenError::TooLarge {
+        path: path.to_owned(),
+    })
+}
+
 /// The bytes of a file; none if they are too many.
-fn read(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+fn read_at_most(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
     let file = File::open(path)?;
     let size = file.metadata()?.len();
     if size > MAX_FILE_BYTES {

@@ -23,7 +23,7 @@ pub mod idx;
 pub mod picture;
 pub mod sound;
 
-pub use file::{MAX_FILE_BYTES, OpenError};
+pub use file::{MAX_FILE_BYTES, OpenError, read};
 pub use picture::{PictureError, Plane};
 pub use sensorium_pack::npy::{NumberArray, Numbers};
 pub use sound::{Sound, SoundError};

@@ -10,8 +10,7 @@ use sensorium_core::feature::{FeatureError, IMU_CHANNELS, ImuFrontEnd, ImuUnits}
 use sensorium_pack::npy::{Array, NpyError};
 use thiserror::Error;
 
-/// One sample of a window in the set's units.
-pub type Sample = [f32; IMU_CHANNELS];
+pub use crate::raw::Sample;
 
 /// Why a set cannot be used.
 #[derive(Debug, Error)]
