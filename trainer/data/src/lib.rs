@@ -30,7 +30,7 @@ pub mod table;
 pub mod tally;
 pub mod window;
 
-pub use augment::{Augmentation, Augmenter};
+pub use augment::{Augmentations, Augmenters, ImuAugmentation, ImuAugmenter};
 pub use batch::{BatchError, batch};
 pub use config::{Kind, SetConfig, SetError};
 pub use epoch::{Draw, Epoch};
