@@ -14,7 +14,7 @@ use burn::tensor::TensorData;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sensorium_data::{Augmenter, PersonSplit, Sampler};
+use sensorium_data::{ImuAugmenter, PersonSplit, Sampler};
 use sensorium_model::backend::{self, Training};
 use sensorium_model::encoder::IMU_CHANNELS;
 use sensorium_model::gradient::clip_norm;
@@ -228,7 +228,7 @@ fn fit(
         optimizer,
     }
     .resume(run, &device)?;
-    let augmenter = Augmenter::new(recipe.augmentation)?;
+    let augmenter = ImuAugmenter::new(recipe.augmentation)?;
     let Seen { vectors, places } = Seen::new(recipe, anchor)?;
     let target = |window: usize| data.classes[window].and_then(|class| places[class]);
     let targets: Vec<usize> = split.training.iter().filter_map(|&i| target(i)).collect();
@@ -268,7 +268,9 @@ fn fit(
             let mut wanted = Vec::with_capacity(config.batch);
             for row in features.chunks_exact_mut(len) {
                 let window = sampler.draw(&mut rng);
-                data.features(&augmenter.draw(&data.set, window, &mut rng), row)?;
+                let (samples, next) = (data.set.samples(window), data.set.next(window));
+                let next = next.map(|next| data.set.samples(next));
+                data.features(&augmenter.apply(samples, next, &mut rng), row)?;
                 wanted.extend(target(window).map(|class| class as i64));
             }
             let shape = [config.batch, IMU_CHANNELS, len / IMU_CHANNELS];

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sensorium_core::feature::ImuFrontEnd;
-use sensorium_data::Augmentation;
+use sensorium_data::ImuAugmentation;
 use sensorium_engine::keys::from_toml;
 use sensorium_model::{EncoderConfig, InputConfig};
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct Recipe {
     pub training: Training,
     /// What is done to windows in training.
     #[serde(default)]
-    pub augmentation: Augmentation,
+    pub augmentation: ImuAugmentation,
     /// How its cosines become scores.
     pub scoring: Scoring,
     /// What it tells apart.

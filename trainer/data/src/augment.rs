@@ -1,110 +1,89 @@
-//! What training does to a window so that the encoder does not learn the window by heart.
+//! What training does to samples so that an encoder does not learn them by heart.
+//!
+//! Every change is a pure function of a sample and of random numbers, whose seed the caller knows.
+//! All settings at their defaults change nothing.
+
+pub mod imu;
+pub mod moment;
+pub mod plane;
+pub mod sound;
+pub mod spectrogram;
+pub mod view;
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
-use sensorium_core::feature::IMU_CHANNELS;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::WindowSet;
-use crate::window::Sample;
+pub use imu::{ImuAugmentation, ImuAugmenter};
+pub use moment::Moment;
+pub use plane::{PlaneAugmentation, PlaneAugmenter};
+pub use sound::{SoundAugmentation, SoundAugmenter};
+pub use spectrogram::{SpectrogramAugmentation, SpectrogramAugmenter};
+pub use view::{View, ViewAugmentation, ViewAugmenter};
 
-/// How strongly a window is changed; 0 everywhere leaves it as it is.
+use crate::setting::SettingError;
+
+/// What is done to the samples of each sense: `[augmentation]` of a recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Augmentation {
-    /// Whether a window is moved on into the one that follows it in the same recording.
-    pub time_shift: bool,
-    /// Largest shift of a window that none follows, in samples; its ends are continued.
-    pub jitter_samples: usize,
-    /// Standard deviation of each component of the rotation vector, in radians: a sensor that is
-    /// worn a little askew.
-    pub rotation_rad: f32,
-    /// Largest relative change of all channels, below 1.
-    pub gain: f32,
-    /// Standard deviation of the noise added to each channel, in the set's units.
-    pub noise: f32,
+#[serde(deny_unknown_fields, default)]
+pub struct Augmentations {
+    /// To windows of an IMU.
+    pub imu: ImuAugmentation,
+    /// To sound.
+    pub audio: SoundAugmentation,
+    /// To the spectrograms of sound.
+    pub spectrogram: SpectrogramAugmentation,
+    /// To the values of heat.
+    pub thermal: PlaneAugmentation,
+    /// To the values of distances.
+    pub depth: PlaneAugmentation,
+    /// To what is seen of a picture, and, the same part of it, of heat and distances.
+    pub view: ViewAugmentation,
 }
 
-/// Why an augmentation cannot be made.
-#[derive(Debug, Clone, Copy, PartialEq, Error)]
-#[non_exhaustive]
-pub enum AugmentationError {
-    /// A strength is negative or not finite.
-    #[error("{name} is {value}, expected a number from 0 on")]
-    Strength {
-        /// The setting.
-        name: &'static str,
-        /// Its value.
-        value: f32,
-    },
-    /// A gain that could turn a signal round.
-    #[error("gain is {value}, expected at least 0 and below 1")]
-    Gain {
-        /// Its value.
-        value: f32,
-    },
-}
-
-/// An [`Augmentation`] whose settings are in range.
+/// [`Augmentations`] whose settings are in range.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Augmenter {
-    config: Augmentation,
+pub struct Augmenters {
+    /// Of windows of an IMU.
+    pub imu: ImuAugmenter,
+    /// Of sound.
+    pub audio: SoundAugmenter,
+    /// Of spectrograms.
+    pub spectrogram: SpectrogramAugmenter,
+    /// Of the values of heat.
+    pub thermal: PlaneAugmenter,
+    /// Of the values of distances.
+    pub depth: PlaneAugmenter,
+    /// Of what is seen.
+    pub view: ViewAugmenter,
 }
 
-impl Augmenter {
+/// A setting of a sense that is out of range.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[error("{sense}.{source}")]
+pub struct AugmentationError {
+    /// The table of settings.
+    pub sense: &'static str,
+    /// The setting; printed already.
+    pub source: SettingError,
+}
+
+impl Augmentations {
     /// Checks the settings.
     ///
     /// # Errors
     ///
     /// The first setting that is out of range.
-    pub fn new(config: Augmentation) -> Result<Self, AugmentationError> {
-        for (name, value) in [
-            ("rotation_rad", config.rotation_rad),
-            ("noise", config.noise),
-        ] {
-            if !(0.0..f32::INFINITY).contains(&value) {
-                return Err(AugmentationError::Strength { name, value });
-            }
-        }
-        if !(0.0..1.0).contains(&config.gain) {
-            return Err(AugmentationError::Gain { value: config.gain });
-        }
-        Ok(Self { config })
-    }
-
-    /// A changed copy of a window.
-    ///
-    /// # Panics
-    ///
-    /// If the set has no such window.
-    pub fn draw(&self, set: &WindowSet, window: usize, rng: &mut impl Rng) -> Vec<Sample> {
-        let Augmentation {
-            rotation_rad,
-            gain,
-            noise,
-            ..
-        } = self.config;
-        let mut samples = self.shifted(set, window, rng);
-        let rotation = rotation(std::array::from_fn(|_| rotation_rad * normal(rng)));
-        let gain = 1.0 + gain * rng.random_range(-1.0f32..=1.0);
-        for sample in &mut samples {
-            *sample = rotated(&rotation, *sample).map(|v| gain * v + noise * normal(rng));
-        }
-        samples
-    }
-
-    fn shifted(&self, set: &WindowSet, window: usize, rng: &mut impl Rng) -> Vec<Sample> {
-        let (samples, len) = (set.samples(window), set.window_len());
-        if let (true, Some(next)) = (self.config.time_shift, set.next(window)) {
-            let shift = rng.random_range(0..len);
-            return [&samples[shift..], &set.samples(next)[..shift]].concat();
-        }
-        let most = self.config.jitter_samples;
-        let shift = rng.random_range(0..=2 * most);
-        (0..len)
-            .map(|i| samples[(i + shift).saturating_sub(most).min(len - 1)])
-            .collect()
+    pub fn check(self) -> Result<Augmenters, AugmentationError> {
+        let of = |sense| move |source| AugmentationError { sense, source };
+        Ok(Augmenters {
+            imu: ImuAugmenter::new(self.imu).map_err(of("imu"))?,
+            audio: SoundAugmenter::new(self.audio).map_err(of("audio"))?,
+            spectrogram: SpectrogramAugmenter::new(self.spectrogram).map_err(of("spectrogram"))?,
+            thermal: PlaneAugmenter::new(self.thermal).map_err(of("thermal"))?,
+            depth: PlaneAugmenter::new(self.depth).map_err(of("depth"))?,
+            view: ViewAugmenter::new(self.view).map_err(of("view"))?,
+        })
     }
 }
 
@@ -112,47 +91,59 @@ fn normal(rng: &mut impl Rng) -> f32 {
     StandardNormal.sample(rng)
 }
 
-/// The matrix of a rotation about `vector` by its length, in radians (Rodrigues).
-fn rotation(vector: [f32; 3]) -> [[f32; 3]; 3] {
-    let v = vector.map(f64::from);
-    let angle = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-    if angle < 1e-12 {
-        return [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-    }
-    let [x, y, z] = v.map(|c| c / angle);
-    let (sin, cos) = angle.sin_cos();
-    let rest = 1.0 - cos;
-    [
-        [
-            cos + x * x * rest,
-            x * y * rest - z * sin,
-            x * z * rest + y * sin,
-        ],
-        [
-            y * x * rest + z * sin,
-            cos + y * y * rest,
-            y * z * rest - x * sin,
-        ],
-        [
-            z * x * rest - y * sin,
-            z * y * rest + x * sin,
-            cos + z * z * rest,
-        ],
-    ]
-    .map(|row| row.map(|value| value as f32))
+/// A number from `-most` to `most`.
+fn around(most: f32, rng: &mut impl Rng) -> f32 {
+    most * rng.random_range(-1.0f32..=1.0)
 }
-
-/// Acceleration and angular rate turn together: they share the sensor's axes.
-fn rotated(matrix: &[[f32; 3]; 3], sample: Sample) -> Sample {
-    std::array::from_fn(|channel: usize| {
-        let first = channel - channel % 3;
-        (0..3)
-            .map(|axis| matrix[channel % 3][axis] * sample[first + axis])
-            .sum()
-    })
-}
-
-const _: () = assert!(IMU_CHANNELS == 6, "two vectors of three axes");
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_asked_for_is_in_range() {
+        assert!(Augmentations::default().check().is_ok());
+        let empty: Augmentations = toml::from_str("").unwrap();
+        assert_eq!(empty, Augmentations::default());
+    }
+
+    #[test]
+    fn a_setting_out_of_range_is_named_with_its_table() {
+        let message = |text: &str| {
+            let parsed: Augmentations = toml::from_str(text).unwrap();
+            parsed.check().unwrap_err().to_string()
+        };
+        for (text, expected) in [
+            (
+                "imu.gain = 1.0",
+                "imu.gain is 1, expected at least 0 and below 1",
+            ),
+            (
+                "audio.gain_db = -1",
+                "audio.gain_db is -1, expected a number from 0 on",
+            ),
+            ("audio.speed = nan", "audio.speed is NaN, expected 0 to 1"),
+            (
+                "audio.noise_snr_db = [20, 10]",
+                "audio.noise_snr_db is 20, expected at most the end of the range",
+            ),
+            (
+                "spectrogram.mel_warp = 2",
+                "spectrogram.mel_warp is 2, expected at least 0 and below 1",
+            ),
+            ("thermal.holes = 2", "thermal.holes is 2, expected 0 to 1"),
+            (
+                "depth.noise = inf",
+                "depth.noise is inf, expected a number from 0 on",
+            ),
+            (
+                "view.smallest = 0",
+                "view.smallest is 0, expected more than 0, and at most 1",
+            ),
+        ] {
+            assert_eq!(message(text), expected);
+        }
+        assert!(toml::from_str::<Augmentations>("audio.pitch = 1").is_err());
+        assert!(toml::from_str::<Augmentations>("smell.gain = 1").is_err());
+    }
+}

@@ -42,6 +42,10 @@ impl Cached {
 }
 
 impl DataSet for Cached {
+    fn name(&self) -> &str {
+        self.set.name()
+    }
+
     fn entries(&self) -> &[Entry] {
         self.set.entries()
     }

@@ -10,10 +10,12 @@ use sensorium_pack::Modality;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::form::{FormError, Forms};
+use crate::form::Forms;
 use crate::idx::IdxConfig;
 use crate::set::DataSet;
+use crate::setting::SettingError;
 use crate::shards::{ShardError, ShardsConfig};
+use crate::split::SplitConfig;
 use crate::table::{ArraysConfig, PairsConfig, TableError};
 use crate::{idx, shards, table};
 
@@ -56,6 +58,9 @@ pub struct SetConfig {
     /// Bytes of decoded samples that are kept in memory, in MiB, until the set is dropped.
     #[serde(default)]
     pub cache_mib: u32,
+    /// How it is divided; without it, none of it is held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitConfig>,
     /// What its files do not say of themselves.
     #[serde(default)]
     pub form: Forms,
@@ -99,7 +104,7 @@ pub struct SetError {
 pub enum SetFault {
     /// A setting is out of range.
     #[error("form.{0}")]
-    Form(FormError),
+    Form(SettingError),
     /// A setting is missing.
     #[error("it has {sense}, but not the setting {setting}")]
     Setting {

@@ -6,10 +6,10 @@ use sensorium_core::feature::{IMU_CHANNELS, ImuUnits, resample};
 use sensorium_media::{NumberArray, Numbers, Sound, array, clip, picture};
 use sensorium_pack::Modality;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::Raw;
 use crate::set::Fault;
+use crate::setting::{self, SettingError};
 
 /// Rates of sound files that are taken for such, in hertz.
 pub(crate) const SOUND_RATES_HZ: RangeInclusive<u32> = 1_000..=768_000;
@@ -76,16 +76,11 @@ impl Default for FrameForm {
     }
 }
 
-/// A setting that is out of range.
-#[derive(Debug, Clone, PartialEq, Error)]
-#[error("{name} is {value}, expected {expected}")]
-pub struct FormError {
-    /// The setting.
-    pub name: &'static str,
-    /// Its value.
-    pub value: f32,
-    /// What it has to be.
-    pub expected: &'static str,
+impl FrameForm {
+    /// Whether numbers stay what the files hold.
+    fn is_as_filed(&self) -> bool {
+        self.scale == 1.0 && self.offset == 0.0
+    }
 }
 
 fn one() -> f32 {
@@ -114,7 +109,7 @@ impl Forms {
     /// # Errors
     ///
     /// The first that does not.
-    pub fn check(&self) -> Result<(), FormError> {
+    pub fn check(&self) -> Result<(), SettingError> {
         let imu = self.imu.iter().flat_map(|imu| {
             [
                 ("imu.rate_hz", imu.rate_hz),
@@ -132,45 +127,20 @@ impl Forms {
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?)));
         for (name, value) in imu.chain(frames) {
-            if !(value > 0.0 && value.is_finite()) {
-                let expected = "a number above 0";
-                return Err(FormError {
-                    name,
-                    value,
-                    expected,
-                });
-            }
+            setting::positive(name, value)?;
         }
-        if let Some(rate_hz) = self.audio.rate_hz.filter(|r| !SOUND_RATES_HZ.contains(r)) {
-            return Err(FormError {
-                name: "audio.rate_hz",
-                value: rate_hz as f32,
-                expected: "1000 to 768000",
-            });
+        if let Some(rate_hz) = self.audio.rate_hz {
+            setting::fits(
+                "audio.rate_hz",
+                rate_hz as f32,
+                "1000 to 768000",
+                SOUND_RATES_HZ.contains(&rate_hz),
+            )?;
         }
-        for (name, value, expected, fits) in [
-            (
-                "thermal.offset",
-                self.thermal.offset,
-                "a finite number",
-                self.thermal.offset.is_finite(),
-            ),
-            (
-                "depth.offset",
-                self.depth.offset,
-                "0, which stands for no measurement",
-                self.depth.offset == 0.0,
-            ),
-        ] {
-            if !fits {
-                return Err(FormError {
-                    name,
-                    value,
-                    expected,
-                });
-            }
-        }
-        Ok(())
+        let offset = self.thermal.offset;
+        setting::fits("thermal.offset", offset, "a number", offset.is_finite())?;
+        let (offset, expected) = (self.depth.offset, "0, which stands for no measurement");
+        setting::fits("depth.offset", offset, expected, offset == 0.0)
     }
 
     /// What the bytes of a file are.
@@ -313,6 +283,9 @@ impl Forms {
                 let values = numbers.to_f32(range);
                 Numbers::U16(values.into_iter().map(millimetres).collect())
             }
+            // Whole numbers are counts, which the front end knows how to read.
+            Numbers::U8(values) if form.is_as_filed() => Numbers::U8(values[range].to_vec()),
+            Numbers::U16(values) if form.is_as_filed() => Numbers::U16(values[range].to_vec()),
             numbers => {
                 let mut values = numbers.to_f32(range);
                 for value in &mut values {

@@ -74,20 +74,15 @@ impl IdxSet {
             let len = self.images.row_len();
             return Ok(entry * len..(entry + 1) * len);
         }
-        Err(self.broken(entry, sense, Fault::Lacks))
-    }
-
-    fn broken(&self, entry: usize, sense: Modality, source: Fault) -> SampleError {
-        SampleError {
-            set: self.name.clone(),
-            name: self.entries[entry].name.clone(),
-            sense,
-            source,
-        }
+        Err(self.fault(entry, sense, Fault::Lacks))
     }
 }
 
 impl DataSet for IdxSet {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -97,7 +92,7 @@ impl DataSet for IdxSet {
         let shape = &self.images.shape[1..];
         Forms::default()
             .array(sense, &self.images.numbers, range, shape)
-            .map_err(|fault| self.broken(entry, sense, fault))
+            .map_err(|fault| self.fault(entry, sense, fault))
     }
 
     fn content_key(&self, entry: usize, sense: Modality) -> Result<ContentKey, SampleError> {

@@ -32,8 +32,8 @@ pub enum Raw {
     /// Pictures of one channel.
     Frames {
         /// `[frames, height, width]`, none of them 0. Depth is in millimetres as `uint16`, where 0
-        /// and 65535 say that nothing was measured; heat is in degrees Celsius as `float32`, or in
-        /// what the pictures hold if the set's settings give no scale.
+        /// and 65535 say that nothing was measured. Heat is in degrees Celsius as `float32` if the
+        /// set's settings give a scale; else it is what the files hold, whole numbers being counts.
         frames: NumberArray,
         /// Frames a second; none for a still, or where nothing says so.
         rate_hz: Option<f32>,

@@ -1,64 +1,94 @@
-//! Which windows go into a batch.
+//! Which samples go into a batch.
 
 use rand::Rng;
 
-/// Draws windows with replacement, rare classes more often than their share.
+/// Draws items with replacement, each as often as its weight says.
 ///
-/// A window of a class with `n` windows has weight `n^-balance`: 0 draws every window alike, 1
-/// every class alike.
+/// # Examples
+///
+/// Samples of two sets, the second of which is to come three times as often as its size says, and
+/// in each of which rare classes come more often than their share:
+///
+/// ```
+/// use sensorium_data::{Draw, Sampler, sampler};
+///
+/// let (mut items, mut weights) = (Vec::new(), Vec::new());
+/// for (set, (classes, repeat)) in [(vec![0, 0, 1], 1.0), (vec![0, 1], 3.0)].iter().enumerate() {
+///     items.extend((0..classes.len()).map(|entry| Draw { set, entry }));
+///     weights.extend(sampler::balanced(classes, 0.5).iter().map(|weight| weight * repeat));
+/// }
+/// let sampler = Sampler::weighted(items, &weights);
+/// assert_eq!(sampler.len(), 5);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sampler {
-    windows: Vec<usize>,
-    /// Sum of the weights up to and including each window.
+pub struct Sampler<T = usize> {
+    items: Vec<T>,
+    /// Sum of the weights up to and including each item.
     cumulative: Vec<f64>,
 }
 
-impl Sampler {
-    /// A sampler of `windows`, whose classes are `classes`, one each.
+/// The weight of a sample of each class: one of a class with `n` samples has `n^-balance`. 0 draws
+/// every sample alike, 1 every class alike.
+#[must_use]
+pub fn balanced(classes: &[usize], balance: f64) -> Vec<f64> {
+    let mut counts = vec![0u32; classes.iter().max().map_or(0, |max| max + 1)];
+    for &class in classes {
+        counts[class] += 1;
+    }
+    let weight = |&class: &usize| f64::from(counts[class]).powf(-balance);
+    classes.iter().map(weight).collect()
+}
+
+impl<T: Copy> Sampler<T> {
+    /// A sampler of `items`, whose classes are `classes`, one each, weighted as [`balanced`] does.
     ///
     /// # Panics
     ///
-    /// If there is no window, or not one class a window.
+    /// If there is no item, or not one class an item.
     #[must_use]
-    pub fn new(windows: Vec<usize>, classes: &[usize], balance: f64) -> Self {
-        assert!(!windows.is_empty(), "no window to draw");
-        assert_eq!(windows.len(), classes.len(), "one class a window");
-        let mut counts = vec![0u32; classes.iter().max().map_or(0, |max| max + 1)];
-        for &class in classes {
-            counts[class] += 1;
-        }
+    pub fn new(items: Vec<T>, classes: &[usize], balance: f64) -> Self {
+        Self::weighted(items, &balanced(classes, balance))
+    }
+
+    /// A sampler of `items` with these weights, one each.
+    ///
+    /// # Panics
+    ///
+    /// If there is no item, not one weight an item, or a weight is not above 0.
+    #[must_use]
+    pub fn weighted(items: Vec<T>, weights: &[f64]) -> Self {
+        assert!(!items.is_empty(), "nothing to draw");
+        assert_eq!(items.len(), weights.len(), "one weight an item");
         let mut sum = 0.0;
-        let cumulative = classes
+        let cumulative = weights
             .iter()
-            .map(|&class| {
-                sum += f64::from(counts[class]).powf(-balance);
+            .map(|weight| {
+                assert!(*weight > 0.0, "a weight of {weight}");
+                sum += weight;
                 sum
             })
             .collect();
-        Self {
-            windows,
-            cumulative,
-        }
+        Self { items, cumulative }
     }
 
-    /// Number of windows to draw from.
+    /// Number of items to draw from.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.windows.len()
+        self.items.len()
     }
 
-    /// Never: a sampler has at least one window.
+    /// Never: a sampler has at least one item.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.windows.is_empty()
+        self.items.is_empty()
     }
 
-    /// One window.
-    pub fn draw(&self, rng: &mut impl Rng) -> usize {
+    /// One item.
+    pub fn draw(&self, rng: &mut impl Rng) -> T {
         let total = self.cumulative[self.cumulative.len() - 1];
         let point = rng.random::<f64>() * total;
         let place = self.cumulative.partition_point(|&sum| sum <= point);
-        self.windows[place.min(self.windows.len() - 1)]
+        self.items[place.min(self.items.len() - 1)]
     }
 }
 

@@ -29,6 +29,9 @@ use crate::Raw;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait DataSet: fmt::Debug + Send + Sync {
+    /// Its name.
+    fn name(&self) -> &str;
+
     /// The samples, in an order that does not change.
     fn entries(&self) -> &[Entry];
 
@@ -65,6 +68,20 @@ pub trait DataSet: fmt::Debug + Send + Sync {
     fn following(&self, entry: usize) -> Option<usize> {
         let _ = &self.entries()[entry];
         None
+    }
+
+    /// The error of a sample of the set: for what a front end finds wrong with it, too.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such entry.
+    fn fault(&self, entry: usize, sense: Modality, source: Fault) -> SampleError {
+        SampleError {
+            set: self.name().to_owned(),
+            name: self.entries()[entry].name.clone(),
+            sense,
+            source,
+        }
     }
 }
 
@@ -219,6 +236,9 @@ pub enum Fault {
     /// The file is too large.
     #[error(transparent)]
     File(OpenError<std::convert::Infallible>),
+    /// A front end refuses it.
+    #[error("it cannot be used")]
+    FrontEnd(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It is no sound.
     #[error(transparent)]
     Sound(#[from] SoundError),

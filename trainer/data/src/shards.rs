@@ -181,23 +181,13 @@ impl ShardSet {
         let (_, part) = part.ok_or(Fault::Lacks)?;
         read_part(path, *part)
     }
-
-    fn named<T>(
-        &self,
-        entry: usize,
-        sense: Modality,
-        result: Result<T, Fault>,
-    ) -> Result<T, SampleError> {
-        result.map_err(|source| SampleError {
-            set: self.name.clone(),
-            name: self.entries[entry].name.clone(),
-            sense,
-            source,
-        })
-    }
 }
 
 impl DataSet for ShardSet {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -205,12 +195,14 @@ impl DataSet for ShardSet {
     fn load(&self, entry: usize, sense: Modality) -> Result<Raw, SampleError> {
         let bytes = self.bytes(entry, sense);
         let raw = bytes.and_then(|bytes| self.form.decode(sense, bytes));
-        self.named(entry, sense, raw)
+        raw.map_err(|fault| self.fault(entry, sense, fault))
     }
 
     fn content_key(&self, entry: usize, sense: Modality) -> Result<ContentKey, SampleError> {
         let bytes = self.bytes(entry, sense);
-        self.named(entry, sense, bytes.map(|bytes| ContentKey::of(&bytes)))
+        bytes
+            .map(|bytes| ContentKey::of(&bytes))
+            .map_err(|fault| self.fault(entry, sense, fault))
     }
 }
 

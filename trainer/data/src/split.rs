@@ -1,43 +1,245 @@
-//! Which windows train an encoder and which measure it: divided by person, never at random, so
-//! that nobody is on both sides.
+//! Which samples train an encoder and which measure it: divided by group (a person, a speaker, a
+//! recording), never at random within one, so that nobody is on both sides.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::WindowSet;
+use crate::set::{ContentKey, Entry};
+
+/// How a set is divided: `split` of a recipe's `[[data]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum SplitConfig {
+    /// These groups are held out.
+    Group {
+        /// Their names.
+        held_out: Vec<String>,
+    },
+    /// What the set itself puts on these sides is held out.
+    Column {
+        /// Such as `test`.
+        held_out: Vec<String>,
+    },
+    /// A share of the groups is held out; which ones, their names and the seed decide, not how many
+    /// others there are.
+    Share {
+        /// From 0 to 1, both excluded.
+        held_out: f64,
+        /// Another one holds out others.
+        #[serde(default)]
+        seed: u64,
+    },
+}
 
 /// Why a set cannot be divided so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum SplitError {
-    /// The set has nobody of this number.
-    #[error("person {user} is to be held out, but the set has no such person")]
+    /// The set has no such group.
+    #[error("{group:?} is to be held out, but the set has no such {what}")]
     Unknown {
-        /// The number.
-        user: u32,
+        /// The group.
+        group: String,
+        /// What it should be.
+        what: &'static str,
     },
     /// Nobody is left to train on.
-    #[error("all {people} people are held out, none is left to train on")]
+    #[error("all {groups} groups are held out, none is left to train on")]
     Nobody {
-        /// People in the set.
-        people: usize,
+        /// Groups of the set.
+        groups: usize,
+    },
+    /// Nobody is held out.
+    #[error("none of {groups} groups is held out")]
+    Everybody {
+        /// Groups of the set.
+        groups: usize,
+    },
+    /// A group is on both sides.
+    #[error("{group:?} is on both sides of the set's own division")]
+    Both {
+        /// The group.
+        group: String,
+    },
+    /// A share that is none.
+    #[error("held_out is {share}, expected more than 0 and less than 1")]
+    Share {
+        /// The share.
+        share: f64,
     },
     /// A fold that there is not.
     #[error(
-        "fold {fold} of {folds} among {people} people, expected a fold below {folds}, and at least as many people"
+        "fold {fold} of {folds} among {groups} groups, expected a fold below {folds}, and at least as many groups"
     )]
     Fold {
         /// The fold, from 0.
         fold: usize,
         /// Number of folds.
         folds: usize,
-        /// People to divide.
-        people: usize,
+        /// Groups to divide.
+        groups: usize,
     },
 }
 
-/// Two groups of people, and their windows.
+/// Two sides of a set, and the groups on each, in ascending order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Groups to train on.
+    pub training_groups: Vec<String>,
+    /// Groups to measure on.
+    pub held_out_groups: Vec<String>,
+    /// Samples of the former.
+    pub training: Vec<usize>,
+    /// Samples of the latter.
+    pub held_out: Vec<usize>,
+}
+
+impl SplitConfig {
+    /// Divides the entries of a set. One without a group is its own.
+    ///
+    /// # Errors
+    ///
+    /// Groups that the set does not have, or nobody on a side.
+    pub fn apply(&self, entries: &[Entry]) -> Result<Split, SplitError> {
+        let groups: Vec<&str> = entries.iter().map(Entry::group_or_name).collect();
+        match self {
+            Self::Group { held_out } => Split::new(&groups, held_out),
+            Self::Column { held_out } => by_column(entries, &groups, held_out),
+            &Self::Share { held_out, seed } => by_share(&groups, held_out, seed),
+        }
+    }
+}
+
+impl Split {
+    /// Holds some groups out of samples of these groups, one each.
+    ///
+    /// # Errors
+    ///
+    /// A group that there is not, or nobody left.
+    pub fn new(groups: &[&str], held_out: &[String]) -> Result<Self, SplitError> {
+        let all: BTreeSet<&str> = groups.iter().copied().collect();
+        let held: BTreeSet<&str> = held_out.iter().map(String::as_str).collect();
+        if let Some(group) = held.difference(&all).next() {
+            let group = (*group).to_owned();
+            let what = "group";
+            return Err(SplitError::Unknown { group, what });
+        }
+        Self::of(groups, |group| held.contains(group))
+    }
+
+    fn of(groups: &[&str], is_held: impl Fn(&str) -> bool) -> Result<Self, SplitError> {
+        let all: BTreeSet<&str> = groups.iter().copied().collect();
+        let (mut held_out_groups, mut training_groups): (Vec<String>, Vec<String>) = all
+            .iter()
+            .map(|&group| group.to_owned())
+            .partition(|group| is_held(group));
+        held_out_groups.sort_by(|a, b| ascending(a, b));
+        training_groups.sort_by(|a, b| ascending(a, b));
+        if training_groups.is_empty() {
+            return Err(SplitError::Nobody { groups: all.len() });
+        }
+        let (held_out, training) = (0..groups.len()).partition(|&i| is_held(groups[i]));
+        Ok(Self {
+            training_groups,
+            held_out_groups,
+            training,
+            held_out,
+        })
+    }
+
+    /// Divides the training groups once more, for choices that the held-out groups must not see:
+    /// every `folds`-th of them from number `fold` on is held out of a training on the others. What
+    /// was held out before takes no part.
+    ///
+    /// # Errors
+    ///
+    /// A fold that there is not.
+    pub fn inner(&self, groups: &[&str], fold: usize, folds: usize) -> Result<Self, SplitError> {
+        let count = self.training_groups.len();
+        if fold >= folds || folds < 2 || count < folds {
+            return Err(SplitError::Fold {
+                fold,
+                folds,
+                groups: count,
+            });
+        }
+        let held: Vec<String> = self
+            .training_groups
+            .iter()
+            .skip(fold)
+            .step_by(folds)
+            .cloned()
+            .collect();
+        let is_held = |group: &str| held.iter().any(|held| held == group);
+        let (held_out, training) = self.training.iter().partition(|&&i| is_held(groups[i]));
+        let mut others = self.training_groups.clone();
+        others.retain(|group| !is_held(group));
+        Ok(Self {
+            training_groups: others,
+            held_out_groups: held,
+            training,
+            held_out,
+        })
+    }
+}
+
+fn by_column(entries: &[Entry], groups: &[&str], held_out: &[String]) -> Result<Split, SplitError> {
+    let is_side = |entry: &Entry, side: &String| entry.split.as_ref() == Some(side);
+    let unknown = held_out
+        .iter()
+        .find(|side| !entries.iter().any(|entry| is_side(entry, side)));
+    if let Some(side) = unknown {
+        return Err(SplitError::Unknown {
+            group: side.clone(),
+            what: "split",
+        });
+    }
+    let is_held = |entry: &Entry| held_out.iter().any(|side| is_side(entry, side));
+    let sides = entries.iter().zip(groups);
+    let (mut held, mut kept) = (BTreeSet::new(), BTreeSet::new());
+    for (entry, group) in sides {
+        let side = if is_held(entry) { &mut held } else { &mut kept };
+        side.insert(*group);
+    }
+    if let Some(group) = held.intersection(&kept).next() {
+        let group = (*group).to_owned();
+        return Err(SplitError::Both { group });
+    }
+    Split::of(groups, |group| held.contains(group))
+}
+
+fn by_share(groups: &[&str], share: f64, seed: u64) -> Result<Split, SplitError> {
+    if !(share > 0.0 && share < 1.0) {
+        return Err(SplitError::Share { share });
+    }
+    let is_held = |group: &str| {
+        let key = ContentKey::of_parts([&seed.to_le_bytes()[..], group.as_bytes()]).to_bytes();
+        let [a, b, c, d, ..] = key;
+        f64::from(u32::from_le_bytes([a, b, c, d])) < share * f64::from(u32::MAX)
+    };
+    let split = Split::of(groups, is_held)?;
+    if split.held_out_groups.is_empty() {
+        let groups = split.training_groups.len();
+        return Err(SplitError::Everybody { groups });
+    }
+    Ok(split)
+}
+
+/// Numbers by their value, before words.
+fn ascending(a: &str, b: &str) -> Ordering {
+    let key = |text: &str| match text.parse::<u64>() {
+        Ok(number) => (false, number),
+        Err(_word) => (true, 0),
+    };
+    key(a).cmp(&key(b)).then_with(|| a.cmp(b))
+}
+
+/// A [`Split`] of windows by their people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonSplit {
     /// People to train on, in ascending order.
@@ -57,118 +259,43 @@ impl PersonSplit {
     ///
     /// A person that the set does not have, or nobody left.
     pub fn new(set: &WindowSet, held_out: &[u32]) -> Result<Self, SplitError> {
-        let people: BTreeSet<u32> = set.sources().iter().map(|source| source.user).collect();
-        let held: BTreeSet<u32> = held_out.iter().copied().collect();
-        if let Some(&user) = held.difference(&people).next() {
-            return Err(SplitError::Unknown { user });
-        }
-        if held.len() == people.len() {
-            return Err(SplitError::Nobody {
-                people: people.len(),
-            });
-        }
-        let (held_windows, windows) =
-            (0..set.len()).partition(|&i| held.contains(&set.sources()[i].user));
-        Ok(Self {
-            training_people: people.difference(&held).copied().collect(),
-            held_out_people: held.into_iter().collect(),
-            training: windows,
-            held_out: held_windows,
-        })
+        let held_out: Vec<String> = held_out.iter().map(u32::to_string).collect();
+        Ok(with_people(set, |people| Split::new(people, &held_out))?.into())
     }
 
-    /// Divides the training people once more, for choices that the held-out people must not see:
-    /// every `folds`-th of them from number `fold` on is held out of a training on the others. The
-    /// people who were held out before take no part.
+    /// As [`Split::inner`].
     ///
     /// # Errors
     ///
     /// A fold that there is not.
     pub fn inner(&self, set: &WindowSet, fold: usize, folds: usize) -> Result<Self, SplitError> {
-        let people = self.training_people.len();
-        if fold >= folds || folds < 2 || people < folds {
-            return Err(SplitError::Fold {
-                fold,
-                folds,
-                people,
-            });
-        }
-        let held: Vec<u32> = self
-            .training_people
-            .iter()
-            .copied()
-            .skip(fold)
-            .step_by(folds)
-            .collect();
-        let (held_out, training) = self
-            .training
-            .iter()
-            .partition(|&&i| held.contains(&set.sources()[i].user));
-        let mut others = self.training_people.clone();
-        others.retain(|user| !held.contains(user));
-        Ok(Self {
-            training_people: others,
-            held_out_people: held,
-            training,
-            held_out,
-        })
+        let names = |people: &[u32]| people.iter().map(u32::to_string).collect();
+        let split = Split {
+            training_groups: names(&self.training_people),
+            held_out_groups: names(&self.held_out_people),
+            training: self.training.clone(),
+            held_out: self.held_out.clone(),
+        };
+        Ok(with_people(set, |people| split.inner(people, fold, folds))?.into())
     }
+}
+
+impl From<Split> for PersonSplit {
+    fn from(split: Split) -> Self {
+        let people = |groups: Vec<String>| groups.iter().filter_map(|g| g.parse().ok()).collect();
+        Self {
+            training_people: people(split.training_groups),
+            held_out_people: people(split.held_out_groups),
+            training: split.training,
+            held_out: split.held_out,
+        }
+    }
+}
+
+fn with_people<T>(set: &WindowSet, divide: impl FnOnce(&[&str]) -> T) -> T {
+    let people: Vec<String> = set.sources().iter().map(|s| s.user.to_string()).collect();
+    divide(&people.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Source;
-
-    fn set() -> WindowSet {
-        let source = |i: u32| Source {
-            user: i % 5,
-            recording: 0,
-            start_sample: u64::from(i),
-            label_id: "1".into(),
-            label: "walking".into(),
-        };
-        WindowSet::from_parts((0..20).map(source).collect(), vec![[0.0; 6]; 20], 1)
-    }
-
-    /// Both sides together are the whole, and nobody is on both.
-    fn check(set: &WindowSet, split: &PersonSplit, total: usize) {
-        assert_eq!(split.training.len() + split.held_out.len(), total);
-        let users = |windows: &[usize]| -> BTreeSet<u32> {
-            windows.iter().map(|&i| set.sources()[i].user).collect()
-        };
-        let (training, held_out) = (users(&split.training), users(&split.held_out));
-        assert!(training.is_disjoint(&held_out));
-        assert!(training.iter().eq(&split.training_people));
-        assert!(held_out.iter().eq(&split.held_out_people));
-    }
-
-    #[test]
-    fn nobody_is_on_both_sides() {
-        let set = set();
-        let split = PersonSplit::new(&set, &[3, 1]).unwrap();
-        assert_eq!(split.held_out_people, [1, 3]);
-        check(&set, &split, 20);
-        for fold in 0..3 {
-            let inner = split.inner(&set, fold, 3).unwrap();
-            check(&set, &inner, 12);
-            assert!(!inner.held_out_people.contains(&1) && !inner.training_people.contains(&1));
-        }
-    }
-
-    #[test]
-    fn a_division_that_cannot_be_is_refused() {
-        let set = set();
-        let message = |held: &[u32]| PersonSplit::new(&set, held).unwrap_err().to_string();
-        assert_eq!(
-            message(&[9]),
-            "person 9 is to be held out, but the set has no such person"
-        );
-        assert_eq!(
-            message(&[0, 1, 2, 3, 4]),
-            "all 5 people are held out, none is left to train on"
-        );
-        let split = PersonSplit::new(&set, &[]).unwrap();
-        assert!(split.inner(&set, 5, 5).is_err() && split.inner(&set, 0, 6).is_err());
-    }
-}
+mod tests;

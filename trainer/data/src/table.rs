@@ -378,33 +378,25 @@ impl TableSet {
             }
         }
     }
-
-    fn named<T>(
-        &self,
-        entry: usize,
-        sense: Modality,
-        result: Result<T, Fault>,
-    ) -> Result<T, SampleError> {
-        result.map_err(|source| SampleError {
-            set: self.name.clone(),
-            name: self.entries[entry].name.clone(),
-            sense,
-            source,
-        })
-    }
 }
 
 impl DataSet for TableSet {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
     fn load(&self, entry: usize, sense: Modality) -> Result<Raw, SampleError> {
-        self.named(entry, sense, self.try_load(entry, sense))
+        self.try_load(entry, sense)
+            .map_err(|fault| self.fault(entry, sense, fault))
     }
 
     fn content_key(&self, entry: usize, sense: Modality) -> Result<ContentKey, SampleError> {
-        self.named(entry, sense, self.try_key(entry, sense))
+        self.try_key(entry, sense)
+            .map_err(|fault| self.fault(entry, sense, fault))
     }
 
     fn following(&self, entry: usize) -> Option<usize> {

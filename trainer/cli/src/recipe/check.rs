@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use sensorium_core::feature::ImuUnits;
-use sensorium_data::Augmenter;
+use sensorium_data::ImuAugmenter;
 use sensorium_engine::keys::{TomlError, hint};
 use thiserror::Error;
 
@@ -50,7 +50,7 @@ impl Recipe {
         if let Err(error) = self.encoder.check() {
             return Some(format!("encoder.{error}"));
         }
-        if let Err(error) = Augmenter::new(self.augmentation) {
+        if let Err(error) = ImuAugmenter::new(self.augmentation) {
             return Some(format!("augmentation.{error}"));
         }
         let units = [

@@ -2,31 +2,31 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::Source;
 
 const LEN: usize = 8;
 
-/// Two windows that follow each other and one alone; every sample is its own number.
-fn set() -> WindowSet {
-    let source = |start_sample| Source {
-        user: 1,
-        recording: 0,
-        start_sample,
-        label_id: "1".into(),
-        label: "walking".into(),
-    };
-    let samples = (0..3 * LEN)
-        .map(|i| std::array::from_fn(|channel| (i * 10 + channel) as f32))
-        .collect();
-    WindowSet::from_parts([0, 8, 99].map(source).to_vec(), samples, LEN)
+/// Window 0, which window 1 follows, and window 2 alone; every sample is its own number.
+fn window(number: usize) -> Vec<Sample> {
+    let sample = |i: usize| std::array::from_fn(|channel| (i * 10 + channel) as f32);
+    (number * LEN..(number + 1) * LEN).map(sample).collect()
 }
 
-fn augmenter(config: Augmentation) -> Augmenter {
-    Augmenter::new(config).unwrap()
+fn next(number: usize) -> Option<Vec<Sample>> {
+    (number == 0).then(|| window(1))
 }
 
-fn everything() -> Augmentation {
-    Augmentation {
+fn augmenter(config: ImuAugmentation) -> ImuAugmenter {
+    ImuAugmenter::new(config).unwrap()
+}
+
+impl ImuAugmenter {
+    fn draw(&self, number: usize, rng: &mut impl Rng) -> Vec<Sample> {
+        self.apply(&window(number), next(number).as_deref(), rng)
+    }
+}
+
+fn everything() -> ImuAugmentation {
+    ImuAugmentation {
         time_shift: true,
         jitter_samples: 2,
         rotation_rad: 0.5,
@@ -37,25 +37,23 @@ fn everything() -> Augmentation {
 
 #[test]
 fn nothing_asked_for_changes_nothing() {
-    let set = set();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    for window in 0..3 {
-        let drawn = augmenter(Augmentation::default()).draw(&set, window, &mut rng);
-        assert_eq!(drawn, set.samples(window));
+    for number in 0..3 {
+        let drawn = augmenter(ImuAugmentation::default()).draw(number, &mut rng);
+        assert_eq!(drawn, window(number));
     }
 }
 
 #[test]
 fn a_shift_goes_on_into_the_neighbour_without_a_seam() {
-    let set = set();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let shift = augmenter(Augmentation {
+    let shift = augmenter(ImuAugmentation {
         time_shift: true,
-        ..Augmentation::default()
+        ..ImuAugmentation::default()
     });
     let mut starts = std::collections::BTreeSet::new();
     for _ in 0..200 {
-        let drawn = shift.draw(&set, 0, &mut rng);
+        let drawn = shift.draw(0, &mut rng);
         assert_eq!(drawn.len(), LEN);
         assert!(drawn.windows(2).all(|pair| pair[1][0] - pair[0][0] == 10.0));
         starts.insert(drawn[0][0] as u32);
@@ -65,17 +63,16 @@ fn a_shift_goes_on_into_the_neighbour_without_a_seam() {
 
 #[test]
 fn a_window_alone_is_jittered_and_its_ends_continued() {
-    let set = set();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let jitter = augmenter(Augmentation {
+    let jitter = augmenter(ImuAugmentation {
         time_shift: true,
         jitter_samples: 2,
-        ..Augmentation::default()
+        ..ImuAugmentation::default()
     });
-    let whole = set.samples(2);
+    let whole = window(2);
     let mut shifts = std::collections::BTreeSet::new();
     for _ in 0..200 {
-        let drawn = jitter.draw(&set, 2, &mut rng);
+        let drawn = jitter.draw(2, &mut rng);
         let middle = (drawn[4][0] - whole[4][0]) as i32 / 10;
         for (i, sample) in drawn.iter().enumerate() {
             let from = (i as i32 + middle).clamp(0, LEN as i32 - 1);
@@ -88,16 +85,15 @@ fn a_window_alone_is_jittered_and_its_ends_continued() {
 
 #[test]
 fn a_rotation_keeps_lengths_and_angles() {
-    let set = set();
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let turn = augmenter(Augmentation {
+    let turn = augmenter(ImuAugmentation {
         rotation_rad: 2.0,
-        ..Augmentation::default()
+        ..ImuAugmentation::default()
     });
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
-    for window in 0..3 {
-        let drawn = turn.draw(&set, window, &mut rng);
-        for (new, old) in drawn.iter().zip(set.samples(window)) {
+    for number in 0..3 {
+        let drawn = turn.draw(number, &mut rng);
+        for (new, old) in drawn.iter().zip(&window(number)) {
             assert_ne!(new, old);
             for (a, b) in [(0..3, 0..3), (3..6, 3..6), (0..3, 3..6)] {
                 let (actual, expected) =
@@ -119,16 +115,15 @@ fn a_known_rotation_turns_the_right_way() {
 
 #[test]
 fn a_seed_gives_the_same_window() {
-    let set = set();
-    let draw = |seed| augmenter(everything()).draw(&set, 0, &mut ChaCha8Rng::seed_from_u64(seed));
+    let draw = |seed| augmenter(everything()).draw(0, &mut ChaCha8Rng::seed_from_u64(seed));
     assert_eq!(draw(1), draw(1));
     assert_ne!(draw(1), draw(2));
 }
 
 #[test]
 fn settings_out_of_range_are_refused() {
-    let message = |config| Augmenter::new(config).unwrap_err().to_string();
-    let negative = Augmentation {
+    let message = |config| ImuAugmenter::new(config).unwrap_err().to_string();
+    let negative = ImuAugmentation {
         noise: -1.0,
         ..everything()
     };
@@ -136,7 +131,7 @@ fn settings_out_of_range_are_refused() {
         message(negative),
         "noise is -1, expected a number from 0 on"
     );
-    let turned_round = Augmentation {
+    let turned_round = ImuAugmentation {
         gain: 1.0,
         ..everything()
     };

@@ -1,0 +1,277 @@
+//! What is seen of a picture: a part of it, mirrored or not, and the same part of the heat and the
+//! distances that belong to it, in the pixels of each.
+
+use rand::Rng;
+use sensorium_core::feature::Image;
+use sensorium_media::{NumberArray, Numbers};
+use serde::{Deserialize, Serialize};
+
+use super::around;
+use crate::setting::{self, SettingError};
+
+/// How much what is seen differs from the whole.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ViewAugmentation {
+    /// Smallest side of the part, as a share of the whole; 1 leaves it whole.
+    pub smallest: f32,
+    /// Largest relative change of the ratio of its sides.
+    pub stretch: f32,
+    /// Largest shift beyond that, as a share of the whole; what lies outside is as the nearest
+    /// pixel.
+    pub shift: f32,
+    /// How often it is mirrored, left for right.
+    pub flip: f32,
+}
+
+impl Default for ViewAugmentation {
+    fn default() -> Self {
+        Self {
+            smallest: 1.0,
+            stretch: 0.0,
+            shift: 0.0,
+            flip: 0.0,
+        }
+    }
+}
+
+/// A [`ViewAugmentation`] whose settings are in range.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ViewAugmenter {
+    config: ViewAugmentation,
+}
+
+/// A part of a picture, in shares of its sides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct View {
+    left: f32,
+    top: f32,
+    width: f32,
+    height: f32,
+    flip: bool,
+}
+
+impl ViewAugmenter {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that is out of range.
+    pub fn new(config: ViewAugmentation) -> Result<Self, SettingError> {
+        let is_side = config.smallest > 0.0 && config.smallest <= 1.0;
+        let expected = "more than 0, and at most 1";
+        setting::fits("smallest", config.smallest, expected, is_side)?;
+        setting::share("stretch", config.stretch)?;
+        setting::share("shift", config.shift)?;
+        setting::share("flip", config.flip)?;
+        Ok(Self { config })
+    }
+
+    /// A view, to be applied to all pictures of one sample.
+    pub fn draw(&self, rng: &mut impl Rng) -> View {
+        let ViewAugmentation {
+            smallest,
+            stretch,
+            shift,
+            flip,
+        } = self.config;
+        let side = rng.random_range(smallest..=1.0);
+        let ratio = (around((1.0 + stretch).ln(), rng) / 2.0).exp();
+        let (width, height) = ((side * ratio).min(1.0), (side / ratio).min(1.0));
+        let mut place = |size: f32| rng.random::<f32>() * (1.0 - size) + around(shift, rng);
+        View {
+            left: place(width),
+            top: place(height),
+            width,
+            height,
+            flip: rng.random::<f32>() < flip,
+        }
+    }
+}
+
+impl View {
+    /// All of a picture.
+    pub const WHOLE: Self = Self {
+        left: 0.0,
+        top: 0.0,
+        width: 1.0,
+        height: 1.0,
+        flip: false,
+    };
+
+    /// What is seen of a picture in colours.
+    #[must_use]
+    pub fn image(&self, image: &Image<3>) -> Image<3> {
+        let (columns, rows) = self.places(image.width(), image.height());
+        let pixels = cut(image.pixels(), image.width(), &columns, &rows);
+        Image::new(columns.len(), rows.len(), pixels).unwrap_or_else(|| image.clone())
+    }
+
+    /// What is seen of frames `[frames, height, width]`: the same part of each.
+    ///
+    /// # Panics
+    ///
+    /// If they have another number of axes.
+    #[must_use]
+    pub fn frames(&self, frames: &NumberArray) -> NumberArray {
+        let [count, height, width] = frames.shape[..] else {
+            panic!("view: shape {:?}, expected three axes", frames.shape)
+        };
+        let (columns, rows) = self.places(width, height);
+        let len = (width * height).max(1);
+        macro_rules! cut {
+            ($kind:ident, $values:expr) => {
+                Numbers::$kind(
+                    $values
+                        .chunks_exact(len)
+                        .flat_map(|frame| cut(frame, width, &columns, &rows))
+                        .collect(),
+                )
+            };
+        }
+        let numbers = match &frames.numbers {
+            Numbers::U8(values) => cut!(U8, values),
+            Numbers::U16(values) => cut!(U16, values),
+            Numbers::I16(values) => cut!(I16, values),
+            Numbers::I32(values) => cut!(I32, values),
+            Numbers::I64(values) => cut!(I64, values),
+            Numbers::F64(values) => cut!(F64, values),
+            others => cut!(F32, others.to_f32(0..others.len())),
+        };
+        NumberArray {
+            shape: vec![count, rows.len(), columns.len()],
+            numbers,
+        }
+    }
+
+    /// The columns and rows of a picture of a size that are seen.
+    fn places(&self, width: usize, height: usize) -> (Vec<usize>, Vec<usize>) {
+        let mut columns = places(self.left, self.width, width);
+        if self.flip {
+            columns.reverse();
+        }
+        (columns, places(self.top, self.height, height))
+    }
+}
+
+/// The pixels of one side of a part; those outside are the nearest inside.
+fn places(start: f32, share: f32, len: usize) -> Vec<usize> {
+    let pixels = |share: f32| (share * len as f32).round() as isize;
+    let first = pixels(start);
+    let last = len.saturating_sub(1) as isize;
+    let count = pixels(share).clamp(len.min(1) as isize, len as isize);
+    (first..first + count)
+        .map(|place| place.clamp(0, last) as usize)
+        .collect()
+}
+
+fn cut<T: Copy>(pixels: &[T], width: usize, columns: &[usize], rows: &[usize]) -> Vec<T> {
+    let row = |&y: &usize| columns.iter().map(move |&x| pixels[y * width + x]);
+    rows.iter().flat_map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::random_of;
+    use proptest::prelude::*;
+
+    /// Pixel `(x, y)` is `[x, y, 0]`, each in units of `1 / scale` of the smaller picture.
+    fn image(width: usize, height: usize, scale: usize) -> Image<3> {
+        let pixel = |i: usize| [(i % width / scale) as u8, (i / width / scale) as u8, 0];
+        Image::new(width, height, (0..width * height).map(pixel).collect()).unwrap()
+    }
+
+    fn frames(width: usize, height: usize) -> NumberArray {
+        let pixel = |i: usize| (i / width % height * 256 + i % width) as u16;
+        NumberArray {
+            shape: vec![2, height, width],
+            numbers: Numbers::U16((0..2 * width * height).map(pixel).collect()),
+        }
+    }
+
+    fn augmenter(config: ViewAugmentation) -> ViewAugmenter {
+        ViewAugmenter::new(config).unwrap()
+    }
+
+    const ALL: ViewAugmentation = ViewAugmentation {
+        smallest: 0.5,
+        stretch: 0.3,
+        shift: 0.2,
+        flip: 0.5,
+    };
+
+    #[test]
+    fn the_whole_is_the_whole() {
+        let none = augmenter(ViewAugmentation::default()).draw(&mut random_of(1, 0, 0));
+        assert_eq!(none, View::WHOLE);
+        assert_eq!(none.image(&image(5, 3, 1)), image(5, 3, 1));
+        assert_eq!(none.frames(&frames(5, 3)), frames(5, 3));
+    }
+
+    /// A picture of four times the pixels of the depth that belongs to it.
+    #[test]
+    fn a_picture_and_its_depth_show_the_same_part() {
+        let (image, frames) = (image(160, 80, 4), frames(40, 20));
+        let mut random = random_of(1, 0, 0);
+        let (mut flips, mut parts) = (0, 0);
+        for _ in 0..200 {
+            let view = augmenter(ALL).draw(&mut random);
+            let (seen, depth) = (view.image(&image), view.frames(&frames));
+            let [2, height, width] = depth.shape[..] else {
+                panic!("{:?}", depth.shape)
+            };
+            assert!(seen.width().abs_diff(4 * width) <= 4);
+            assert!(seen.height().abs_diff(4 * height) <= 4);
+            let Numbers::U16(values) = &depth.numbers else {
+                panic!("another kind")
+            };
+            for (y, row) in values.chunks_exact(width).take(height).enumerate() {
+                for (x, value) in row.iter().enumerate() {
+                    let (x, y) = (4 * x + 2, 4 * y + 2);
+                    if x < seen.width() && y < seen.height() {
+                        let [column, row, _] = seen.pixels()[y * seen.width() + x];
+                        // Both are rounded to their own pixels.
+                        assert!((value % 256).abs_diff(column.into()) <= 1);
+                        assert!((value / 256).abs_diff(row.into()) <= 1);
+                    }
+                }
+            }
+            flips += usize::from(view.flip);
+            parts += usize::from(width < 40);
+        }
+        assert!((70..130).contains(&flips) && parts > 150);
+    }
+
+    #[test]
+    fn outside_is_as_the_nearest_pixel() {
+        assert_eq!(places(-0.4, 1.0, 5), [0, 0, 0, 1, 2]);
+        assert_eq!(places(0.4, 1.0, 5), [2, 3, 4, 4, 4]);
+        assert_eq!(places(0.5, 1e-3, 5), [3]);
+        assert!(places(0.5, 1.0, 0).is_empty());
+    }
+
+    #[test]
+    fn a_flip_is_left_for_right() {
+        let flip = View {
+            flip: true,
+            ..View::WHOLE
+        };
+        let flipped = flip.image(&image(3, 2, 1));
+        assert_eq!(flipped.pixels()[..3], [[2, 0, 0], [1, 0, 0], [0, 0, 0]]);
+        let back = flip.frames(&flip.frames(&frames(7, 3)));
+        assert_eq!(back, frames(7, 3));
+    }
+
+    proptest! {
+        #[test]
+        fn no_picture_is_too_small(width in 1usize..20, height in 1usize..20, seed: u64) {
+            let view = augmenter(ALL).draw(&mut random_of(seed, 0, 0));
+            let seen = view.image(&image(width, height, 1));
+            prop_assert!(seen.width() <= width && seen.height() <= height);
+            let frames = view.frames(&frames(width, height));
+            prop_assert_eq!(&frames.shape, &[2, seen.height(), seen.width()]);
+            prop_assert_eq!(frames.numbers.len(), 2 * seen.height() * seen.width());
+        }
+    }
+}
