@@ -66,15 +66,26 @@ fn embed(encoder: &ConvEncoder<Inference>, phases: &[f32]) -> Vec<f32> {
     output.into_data().iter::<f32>().collect()
 }
 
+/// Without what is random: tests beside this one draw from the same numbers.
+fn certain() -> ConvConfig {
+    let layers = tiny().layers.into_iter();
+    ConvConfig {
+        dropout: 0.0,
+        layers: layers
+            .filter(|layer| !matches!(layer, LayerConfig::Dropout { .. }))
+            .collect(),
+        ..tiny()
+    }
+}
+
 /// After a few steps, so that running means are none that they began with.
-fn trained(steps: usize) -> ConvEncoder<Training> {
+fn trained(config: &ConvConfig, steps: usize) -> ConvEncoder<Training> {
     let device = Default::default();
-    Training::seed(&device, 5);
-    let mut encoder = tiny().init::<Training>(&device).unwrap();
+    let mut encoder = config.init::<Training>(&device).unwrap();
     let mut optimizer = SgdConfig::new().init();
     let wanted = Tensor::<Training, 2>::from_data([[0.0, 1.0, 0.0, 0.0]], &device);
     for _ in 0..steps {
-        let output = encoder.forward(batch(&tiny(), &[0.0, 1.3, 2.9]));
+        let output = encoder.forward(batch(config, &[0.0, 1.3, 2.9]));
         let loss = (output - wanted.clone()).powi_scalar(2).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &encoder);
         encoder = optimizer.step(0.05, encoder, gradients);
@@ -103,7 +114,7 @@ fn layers_are_given_what_the_ones_before_give() {
             (1, 7, [1, 1]),
         ]
     );
-    let output = embed(&trained(2).valid(), &[0.4, 0.9]);
+    let output = embed(&trained(&tiny(), 2).valid(), &[0.4, 0.9]);
     assert_eq!(output.len(), 8);
     for row in output.chunks_exact(4) {
         let length: f32 = row.iter().map(|v| v * v).sum();
@@ -113,7 +124,7 @@ fn layers_are_given_what_the_ones_before_give() {
 
 #[test]
 fn an_input_is_embedded_alike_alone_and_among_others() {
-    let encoder = trained(3).valid();
+    let encoder = trained(&tiny(), 3).valid();
     let together = embed(&encoder, &[0.4, 0.9, 2.2]);
     for (phase, row) in [0.4, 0.9, 2.2].into_iter().zip(together.chunks_exact(4)) {
         for (alone, among) in embed(&encoder, &[phase]).iter().zip(row) {
@@ -124,13 +135,16 @@ fn an_input_is_embedded_alike_alone_and_among_others() {
 
 #[test]
 fn weights_come_back_with_the_running_means() {
-    let encoder = trained(3);
+    let encoder = trained(&tiny(), 3);
     let weights = encoder.to_weights();
     let mean = weights.get("depth.layers.1.norm.running_mean").unwrap();
     assert!(mean.values.iter().any(|v| v.abs() > 1e-4));
     let other = tiny().init::<Inference>(&Default::default()).unwrap();
     let other = other.with_weights(&weights).unwrap();
-    assert_eq!(embed(&other, &[0.4]), embed(&encoder.valid(), &[0.4]));
+    let (same, as_before) = (embed(&other, &[0.4]), embed(&encoder.valid(), &[0.4]));
+    for (a, b) in same.iter().zip(&as_before) {
+        assert!((a - b).abs() < 1e-6, "{same:?}, {as_before:?}");
+    }
     assert_eq!(other.to_weights(), weights);
 
     let error = |weights: &crate::weights::Weights| {
@@ -153,15 +167,15 @@ fn weights_come_back_with_the_running_means() {
 
 #[test]
 fn a_kept_state_goes_on_as_the_one_that_was_kept() {
-    let encoder = trained(3);
+    let config = certain();
+    let encoder = trained(&config, 3);
     let bytes = state::save(encoder.clone());
     let device = Default::default();
-    let fresh = tiny().init::<Training>(&device).unwrap();
+    let fresh = config.init::<Training>(&device).unwrap();
     let kept: ConvEncoder<Training> = state::load(fresh, bytes, &device);
     assert_eq!(kept.to_weights(), encoder.to_weights());
     let next = |encoder: &ConvEncoder<Training>| {
-        Training::seed(&device, 9);
-        let _ = encoder.forward(batch(&tiny(), &[0.1, 0.7]));
+        let _ = encoder.forward(batch(&config, &[0.1, 0.7]));
         encoder.to_weights()
     };
     assert_eq!(next(&kept), next(&encoder));
@@ -169,17 +183,15 @@ fn a_kept_state_goes_on_as_the_one_that_was_kept() {
 
 #[test]
 fn the_gradient_is_that_of_finite_differences() {
-    let config = ConvConfig {
-        dropout: 0.0,
-        layers: tiny()
-            .layers
-            .into_iter()
-            .filter(|layer| !matches!(layer, LayerConfig::Dropout { .. }))
-            .collect(),
-        ..tiny()
-    };
-    let device = Default::default();
-    Training::seed(&device, 3);
+    let (mut config, device) = (certain(), Default::default());
+    // Corners, of which differences over a step know nothing, have tests of their own in burn.
+    for layer in &mut config.layers {
+        match layer {
+            LayerConfig::Conv { activation, .. } => *activation = Activation::None,
+            LayerConfig::Pool { by, .. } => *by = Pooling::Mean,
+            _ => {}
+        }
+    }
     let encoder = config.init::<Training>(&device).unwrap();
     let loss_of = |encoder: &ConvEncoder<Training>| {
         let output = encoder.forward(batch(&config, &[0.0, 1.3, 2.9]));
@@ -189,7 +201,7 @@ fn the_gradient_is_that_of_finite_differences() {
     let weights = encoder.to_weights();
     for (index, name, place) in [
         (1, "conv.weight", 3),
-        (5, "conv.weight", 40),
+        (5, "conv.weight", 20),
         (1, "norm.bias", 1),
     ] {
         let layer = &encoder.layers[index];
