@@ -185,3 +185,6 @@ impl SetConfig {
         Ok(set)
     }
 }
+
+#[cfg(test)]
+mod tests;

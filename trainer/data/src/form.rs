@@ -310,3 +310,6 @@ fn finite(values: &[f32], width: usize) -> Result<(), Fault> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

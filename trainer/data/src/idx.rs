@@ -130,3 +130,6 @@ fn read_labels(
         .map(|number| Some(name(number)))
         .collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,8 @@ pub mod sampler;
 pub mod set;
 pub mod setting;
 pub mod shards;
+#[cfg(test)]
+mod small;
 pub mod split;
 pub mod table;
 pub mod tally;

@@ -227,3 +227,6 @@ fn read_part(path: &Path, part: Part) -> Result<Vec<u8>, Fault> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests;

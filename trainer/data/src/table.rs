@@ -452,3 +452,6 @@ fn folder_key(folder: &Path) -> Result<ContentKey, Fault> {
     }
     Ok(ContentKey::of_parts(parts.iter().map(Vec::as_slice)))
 }
+
+#[cfg(test)]
+mod tests;
