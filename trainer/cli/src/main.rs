@@ -17,11 +17,14 @@ mod eval;
 mod export;
 mod fit;
 mod labelled;
+mod metrics;
 mod onnx;
 mod pack;
 mod parity;
 mod recipe;
+mod report;
 mod run;
+mod table;
 
 /// Trains encoders and makes packs.
 #[derive(Debug, Parser)]
@@ -39,6 +42,7 @@ enum Command {
     Export(export::Args),
     Pack(pack::Args),
     Parity(parity::Args),
+    Report(report::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Pack(args) => pack::run(args).map(|()| ExitCode::SUCCESS),
         Command::Parity(args) => parity::run(args),
+        Command::Report(args) => report::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("sensorium-train: {error:#}");

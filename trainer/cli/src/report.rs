@@ -1,0 +1,102 @@
+//! `report`: what encoders get right on held-out samples, as one page to read and as JSON.
+//!
+//! ```text
+//! table of held-out samples ─measure─▶ numbers ─┬─▶ page (HTML, all in one file)
+//! (one an encoder or fold)              │       ├─▶ JSON: every number of the page
+//!                               means over folds └─▶ Markdown: the main ones
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use crate::table::{self, Table};
+
+mod chart;
+mod figure;
+mod markdown;
+mod measure;
+mod page;
+mod section;
+mod sum;
+mod summary;
+
+#[cfg(test)]
+mod tests;
+
+use measure::Options;
+use summary::Report;
+
+/// Measures embeddings of held-out samples and makes one page of them.
+///
+/// The page is one file that needs no network: zero-shot numbers with intervals beside chance,
+/// person by person and class by class, confusion, retrieval both ways, a linear probe with a few
+/// examples, training curves, sums of two senses, and a map of the space. Tables of one name, such
+/// as folds, are summed up as mean and spread.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: two folds of one encoder and another encoder, on one page\n  \
+    sensorium-train report runs/imu-a runs/imu-b runs/depth --out report.html --json report.json"
+)]
+pub struct Args {
+    /// Tables of held-out samples that `eval` wrote, or the trainings' folders that have one.
+    #[arg(required = true, value_name = "TABLE")]
+    tables: Vec<PathBuf>,
+    /// Where the page goes.
+    #[arg(long, value_name = "FILE.html")]
+    out: PathBuf,
+    /// Where every number of the page goes.
+    #[arg(long, value_name = "FILE.json")]
+    json: Option<PathBuf>,
+    /// Where a table of the main numbers goes.
+    #[arg(long, value_name = "FILE.md")]
+    markdown: Option<PathBuf>,
+    /// The page's heading.
+    #[arg(long, default_value = "What the encoders recognise")]
+    title: String,
+    /// Seed of the draws; equal seeds give equal pages.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Draws of examples for the linear probe.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    draws: u16,
+}
+
+/// Resamples of the groups for an interval.
+const RESAMPLES: usize = 1000;
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let tables = args.tables.iter().map(|path| read(path));
+    let tables = tables.collect::<anyhow::Result<Vec<_>>>()?;
+    let options = Options {
+        seed: args.seed,
+        draws: usize::from(args.draws),
+        resamples: RESAMPLES,
+    };
+    let report = Report::new(&tables, options)?;
+    let write = |path: &Path, text: String| {
+        sensorium_pack::write_whole(path, text.as_bytes())
+            .with_context(|| format!("writing {path:?}"))
+    };
+    write(&args.out, page::render(&args.title, &report).into_string())?;
+    if let Some(path) = &args.json {
+        write(path, serde_json::to_string(&report)? + "\n")?;
+    }
+    if let Some(path) = &args.markdown {
+        write(path, markdown::render(&report))?;
+    }
+    for experiment in &report.experiments {
+        println!("{experiment}");
+    }
+    Ok(())
+}
+
+/// Reads a table, or the one of a training's folder.
+fn read(path: &Path) -> anyhow::Result<Table> {
+    let file = match path.is_dir() {
+        true => path.join(table::FILE),
+        false => path.to_owned(),
+    };
+    Table::read(&file).with_context(|| format!("reading the table {file:?}"))
+}
