@@ -99,6 +99,37 @@ pub fn rgb_from_bytes(bytes: &[u8]) -> Result<Image<3>, PictureError> {
     Image::new(width, height, raster.rgb()?).ok_or(size)
 }
 
+/// Reads a picture in colours, as [`rgb_over`] makes them.
+///
+/// # Errors
+///
+/// A file that cannot be read or decoded whole.
+pub fn open_rgb_over(
+    path: &Path,
+    background: [u8; 3],
+) -> Result<Image<3>, OpenError<PictureError>> {
+    file::open(path, |bytes| rgb_over(&bytes, background))
+}
+
+/// As [`rgb_from_bytes`], but what is transparent lets a background through, as Pillow's
+/// `alpha_composite` does it, bit by bit.
+///
+/// # Errors
+///
+/// Those of [`rgb_from_bytes`].
+pub fn rgb_over(bytes: &[u8], background: [u8; 3]) -> Result<Image<3>, PictureError> {
+    let raster = Raster::from_bytes(bytes)?;
+    let (width, height) = (raster.width, raster.height);
+    let size = PictureError::Size { width, height };
+    let mut pixels = raster.rgb()?;
+    for (pixel, opacity) in pixels.iter_mut().zip(raster.opacity()) {
+        for (value, behind) in pixel.iter_mut().zip(background) {
+            *value = blend(*value, behind, opacity);
+        }
+    }
+    Image::new(width, height, pixels).ok_or(size)
+}
+
 impl Plane {
     /// Reads one channel of a picture.
     ///
@@ -166,6 +197,26 @@ impl Raster {
         })
     }
 
+    /// How much each pixel hides of what is behind it, 0 to 255; nothing if all hide all.
+    fn opacity(&self) -> Vec<u8> {
+        if !self.channels.is_multiple_of(2) {
+            return Vec::new();
+        }
+        let last = self.channels - 1;
+        match &self.samples {
+            Samples::Bytes(bytes) => bytes
+                .iter()
+                .skip(last)
+                .step_by(self.channels)
+                .copied()
+                .collect(),
+            Samples::Words(words) => {
+                let last = words.iter().skip(last).step_by(self.channels);
+                last.map(|word| (word >> 8) as u8).collect()
+            }
+        }
+    }
+
     fn plane(self) -> Result<Vec<u16>, PictureError> {
         Ok(match self.samples {
             Samples::Bytes(bytes) if self.channels <= 2 => {
@@ -198,6 +249,12 @@ fn colours<T: Copy>(samples: &[T], channels: usize, to_byte: impl Fn(T) -> u8) -
     pixels
         .map(|pixel| [to_byte(pixel[0]), to_byte(pixel[1]), to_byte(pixel[2])])
         .collect()
+}
+
+/// A value before another one, rounded to the nearest.
+fn blend(value: u8, behind: u8, opacity: u8) -> u8 {
+    let [value, behind, opacity] = [value, behind, opacity].map(u32::from);
+    ((value * opacity + behind * (255 - opacity) + 127) / 255) as u8
 }
 
 /// ITU-R 601-2 luma in Pillow's fixed point (`Convert.c`).

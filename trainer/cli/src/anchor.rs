@@ -1,7 +1,8 @@
-//! `anchor`: the words that an encoder is bound to, embedded once.
+//! `anchor`: what encoders are bound to, embedded once.
 //!
-//! A training needs no text model then, and the pack carries the same rows, so that many words can
-//! be typed on a device that has no text model either.
+//! Of a recipe, its words: a training needs no text model then, and the pack carries the same rows,
+//! so that many words can be typed on a device that has no text model either. Of a [space](spec) of
+//! pictures and texts, any pictures and texts, past a [cache].
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +14,77 @@ use serde::{Deserialize, Serialize};
 
 use crate::recipe::Recipe;
 
-/// Embeds the words of a recipe.
+pub mod cache;
+mod checkpoint;
+mod conse;
+pub mod embed;
+mod list;
+mod model;
+mod pair;
+mod picture;
+pub mod space;
+pub mod spec;
+mod table;
+mod token;
+mod tower;
+
+use cache::AnchorCache;
+use embed::Embedder;
+use spec::AnchorSpec;
+use table::{Index, Table};
+
+/// What `anchor --help` ends with.
+const EXAMPLE: &str = r#"Examples:
+  sensorium-train anchor recipe.toml --text-model minilm --out words.safetensors
+  sensorium-train anchor space.toml --images photos --texts names.txt --cache anchors --out photos.safetensors
+
+A space of two ONNX files, here SigLIP's as model hubs have them (paths are relative to the file):
+  kind = "onnx"
+  name = "siglip"
+  image_model = "onnx/vision_model.onnx"
+  image_output = "pooler_output"
+  text_model = "onnx/text_model.onnx"
+  text_output = "pooler_output"
+  [image]
+  resize = { exact = [224, 224] }
+  interpolation = "bicubic"
+  mean = [0.5, 0.5, 0.5]
+  std = [0.5, 0.5, 0.5]
+  [tokenizer]
+  kind = "file"
+  file = "tokenizer.json"
+  tokens = 64
+  pad = "</s>"
+Other kinds: "conse" (a classifier and a text model), "checkpoint" (an ImageBind checkpoint), "run"
+(an earlier training of an encoder of pictures)."#;
+
+/// Embeds the words of a recipe, or pictures and texts in a space of both.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = EXAMPLE,
+    group = clap::ArgGroup::new("content").args(["images", "texts"]).multiple(true)
+)]
 pub struct Args {
-    /// The recipe.
-    recipe: PathBuf,
-    /// Folder with the text model: model.onnx and tokenizer.json.
-    #[arg(long, value_name = "DIR")]
-    text_model: PathBuf,
+    /// The recipe, or what the space is made of.
+    #[arg(value_name = "FILE.toml")]
+    file: PathBuf,
+    /// Of a recipe: folder with the text model, model.onnx and tokenizer.json.
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "content",
+        conflicts_with_all = ["content", "cache"]
+    )]
+    text_model: Option<PathBuf>,
+    /// Of a space: folders of pictures, files with the path of one a line, or pictures.
+    #[arg(long, value_name = "DIR|LIST", num_args = 1.., requires = "cache")]
+    images: Vec<PathBuf>,
+    /// Of a space: file with a text a line; `#` begins a comment.
+    #[arg(long, value_name = "FILE", requires = "cache")]
+    texts: Option<PathBuf>,
+    /// Of a space: folder that keeps embeddings, so that none is computed twice.
+    #[arg(long, value_name = "DIR", requires = "content")]
+    cache: Option<PathBuf>,
     /// Where the embeddings go.
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
@@ -28,15 +92,74 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let recipe = Recipe::open(&args.recipe)?;
-    let phrases = read_phrases(&args.recipe, &recipe)?;
-    let anchor = Anchor::embed(&recipe, &phrases, &args.text_model)?;
+    match (&args.text_model, &args.cache) {
+        (Some(text_model), _) => embed_recipe(args, text_model),
+        (None, Some(cache)) => embed_in_space(args, &AnchorCache::open(cache)?),
+        (None, None) => anyhow::bail!("neither --text-model nor --cache is given"),
+    }
+}
+
+fn embed_recipe(args: &Args, text_model: &Path) -> anyhow::Result<()> {
+    let recipe = Recipe::open(&args.file)?;
+    let phrases = read_phrases(&args.file, &recipe)?;
+    let anchor = Anchor::embed(&recipe, &phrases, text_model)?;
     anchor.to_weights()?.write(&args.out)?;
     eprintln!(
         "{} phrases of {} numbers in {:?}",
         anchor.prompts.len(),
         anchor.dim(),
         args.out
+    );
+    Ok(())
+}
+
+fn embed_in_space(args: &Args, cache: &AnchorCache) -> anyhow::Result<()> {
+    let spec = AnchorSpec::read(&args.file)?;
+    // First what is cheap, so that a mistake shows before models are loaded.
+    let pictures = list::pictures(&args.images)?;
+    let texts = match &args.texts {
+        None => Vec::new(),
+        Some(path) => {
+            let texts = list::lines(path)?;
+            ensure!(!texts.is_empty(), "{path:?} holds no text");
+            texts
+        }
+    };
+    let base = args.file.parent().unwrap_or(Path::new(""));
+    let space = spec
+        .open(base, cache)
+        .with_context(|| format!("{:?}", args.file))?;
+    let mut embedder = Embedder::new(space.as_ref(), cache)?;
+    let image_rows = embedder.images(&pictures, |path| spec.picture(path))?;
+    let words: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let text_rows = embedder.texts(&words)?;
+    let counts = embedder.counts();
+    let table = Table {
+        index: Index {
+            space: space.name().to_owned(),
+            id: space.id(),
+            images: pictures.into_iter().map(|picture| picture.name).collect(),
+            texts,
+        },
+        dim: space.dim(),
+        image_rows: image_rows.concat(),
+        text_rows: text_rows.concat(),
+    };
+    table.write(&args.out)?;
+    if counts.damaged > 0 {
+        eprintln!(
+            "{} records of the cache were altered and are not used",
+            counts.damaged
+        );
+    }
+    eprintln!(
+        "{} pictures and {} texts of {} numbers in {:?}: {} were in the cache, {} computed",
+        table.index.images.len(),
+        table.index.texts.len(),
+        table.dim,
+        args.out,
+        counts.hits,
+        counts.misses
     );
     Ok(())
 }
@@ -184,13 +307,7 @@ impl Anchor {
 /// The phrases whose mean is the centre: a line each, `#` begins a comment.
 pub fn read_phrases(recipe_path: &Path, recipe: &Recipe) -> anyhow::Result<Vec<String>> {
     let path = recipe_path.with_file_name(&recipe.text.phrases);
-    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path:?}"))?;
-    let phrases: Vec<String> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect();
+    let phrases = list::lines(&path)?;
     ensure!(!phrases.is_empty(), "{path:?} holds no phrase");
     Ok(phrases)
 }

@@ -177,3 +177,29 @@ fn errors_say_what_is_wrong() {
         "it has 60000 x 60000 pixels, expected at most 67108864"
     );
 }
+
+/// Values of Pillow 13: `alpha_composite` over (255, 128, 7).
+#[test]
+fn what_is_transparent_lets_the_background_through() {
+    use BitDepth::Eight;
+    let over = |color, data: &[u8]| {
+        let picture = rgb_over(&png(color, Eight, data), [255, 128, 7]).unwrap();
+        picture.pixels().to_vec()
+    };
+    assert_eq!(
+        over(ColorType::Rgba, &[200, 10, 0, 100, 1, 254, 127, 128]),
+        [[233, 82, 4], [128, 191, 67]]
+    );
+    assert_eq!(
+        over(ColorType::Rgba, &[4, 5, 6, 0, 4, 5, 6, 255]),
+        [[255, 128, 7], [4, 5, 6]]
+    );
+    assert_eq!(
+        over(ColorType::GrayscaleAlpha, &[3, 0, 200, 255])[1],
+        [200; 3]
+    );
+    assert_eq!(over(ColorType::Indexed, &[0, 2])[0], [255, 128, 7]);
+    // Without transparency there is nothing to see through.
+    assert_eq!(over(ColorType::Rgb, &[1, 2, 3, 4, 5, 6])[0], [1, 2, 3]);
+    assert_eq!(over(ColorType::Grayscale, &[3, 200])[0], [3; 3]);
+}

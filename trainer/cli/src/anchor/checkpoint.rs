@@ -1,0 +1,323 @@
+//! Spaces of encoders that this project trains or reads: those of an ImageBind checkpoint, and those
+//! of an earlier training.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use sensorium_core::bank::normalize;
+use sensorium_core::feature::Image;
+use sensorium_core::text::{CONTEXT, ClipTokenizer, END_OF_TEXT};
+use sensorium_engine::text::TextTower;
+use sensorium_model::backend::Inference;
+use sensorium_model::checkpoint::Checkpoint;
+use sensorium_model::{Encoder, EncoderConfig, Input, InputConfig, Sense};
+use serde::{Deserialize, Serialize};
+
+use super::Anchor;
+use super::picture::{ImageFrontEnd, ImageSpec};
+use super::space::{AnchorSpace, Identity, centred, text_model_digest, unit};
+use crate::run::RunDir;
+
+/// The parameters of the space of a checkpoint. Paths are relative to the file that holds them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointSpec {
+    /// Name of the space.
+    pub name: String,
+    /// The checkpoint, with ImageBind's names: `.pth` or `.safetensors`.
+    pub file: PathBuf,
+    /// Dimensions of the encoder of pictures; the published checkpoint's by default.
+    #[serde(default = "vision")]
+    pub vision: EncoderConfig,
+    /// Dimensions of the encoder of texts; the published checkpoint's by default.
+    #[serde(default = "text")]
+    pub text: EncoderConfig,
+    /// What the encoder of pictures is given; as ImageBind has it by default.
+    #[serde(default = "ImageSpec::reference")]
+    pub image: ImageSpec,
+    /// What shows through transparent pixels; without it, transparency is dropped.
+    pub background: Option<[u8; 3]>,
+}
+
+fn vision() -> EncoderConfig {
+    EncoderConfig::reference(Sense::Vision)
+}
+
+fn text() -> EncoderConfig {
+    EncoderConfig::reference(Sense::Text)
+}
+
+/// The parameters of the space of an earlier training of an encoder of pictures. Paths are relative
+/// to the file that holds them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    /// Name of the space.
+    pub name: String,
+    /// The training's folder.
+    pub dir: PathBuf,
+    /// What the encoder is given.
+    pub image: ImageSpec,
+    /// What shows through transparent pixels; without it, transparency is dropped.
+    pub background: Option<[u8; 3]>,
+    /// Folder with the text model, for words that are not among the training's.
+    pub text_model: Option<PathBuf>,
+}
+
+/// An encoder of pictures.
+struct VisionTower {
+    encoder: Encoder<Inference>,
+    front_end: ImageFrontEnd,
+}
+
+impl VisionTower {
+    fn new(encoder: Encoder<Inference>, image: &ImageSpec) -> anyhow::Result<Self> {
+        let front_end = ImageFrontEnd::new(image).context("image")?;
+        let shape = front_end.output_shape();
+        let InputConfig::Vision { side, .. } = encoder.config().input else {
+            let sense = encoder.config().sense();
+            anyhow::bail!("the encoder is of {sense}, expected vision");
+        };
+        ensure!(
+            shape == [3, side, side],
+            "the image front end makes pictures of {shape:?}, expected [3, {side}, {side}], the \
+             encoder's"
+        );
+        Ok(Self { encoder, front_end })
+    }
+
+    fn embed(&self, images: &[Image<3>]) -> anyhow::Result<Vec<Vec<f32>>> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let values = images
+            .iter()
+            .flat_map(|image| self.front_end.extract(image));
+        let shape = self.front_end.output_shape();
+        let input = Input::of_shape(values.collect(), &shape, &Default::default());
+        rows(self.encoder.forward(input))
+    }
+}
+
+/// Embeddings, one a row, at length 1.
+fn rows(embeddings: Tensor<Inference, 2>) -> anyhow::Result<Vec<Vec<f32>>> {
+    let [_, dim] = embeddings.dims();
+    let values: Vec<f32> = embeddings.into_data().convert::<f32>().iter().collect();
+    values
+        .chunks_exact(dim)
+        .map(|row| unit(row.to_vec()))
+        .collect()
+}
+
+/// Both encoders of a checkpoint.
+pub struct CheckpointSpace {
+    name: String,
+    id: String,
+    vision: VisionTower,
+    text: Encoder<Inference>,
+    tokenizer: ClipTokenizer,
+}
+
+impl CheckpointSpec {
+    /// Loads both encoders.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing or has other weights, or dimensions that do not fit each other.
+    pub fn open(&self, base: &Path) -> anyhow::Result<CheckpointSpace> {
+        let senses = [
+            ("vision", &self.vision, Sense::Vision),
+            ("text", &self.text, Sense::Text),
+        ];
+        for (name, config, sense) in senses {
+            ensure!(
+                config.sense() == sense,
+                "{name}.input.sense is {}, expected {sense}",
+                config.sense()
+            );
+        }
+        ensure!(
+            self.vision.output == self.text.output,
+            "vision.output is {}, text.output is {}, expected as many numbers",
+            self.vision.output,
+            self.text.output
+        );
+        let InputConfig::Text {
+            vocabulary,
+            context,
+        } = self.text.input
+        else {
+            anyhow::bail!("text.input is not of texts");
+        };
+        let words = usize::from(END_OF_TEXT) + 1;
+        ensure!(
+            context == CONTEXT && vocabulary >= words,
+            "text.input has a context of {context} and a vocabulary of {vocabulary}, expected \
+             {CONTEXT} and at least {words}, CLIP's"
+        );
+        let path = base.join(&self.file);
+        let load = || -> anyhow::Result<_> {
+            let checkpoint = Checkpoint::open(&path)?;
+            let encoder = |config: &EncoderConfig| -> anyhow::Result<Encoder<Inference>> {
+                Ok(config
+                    .init(&Default::default())?
+                    .with_weights(&checkpoint)?)
+            };
+            Ok((encoder(&self.vision)?, encoder(&self.text)?))
+        };
+        let (vision, text) = load().with_context(|| format!("loading the checkpoint {path:?}"))?;
+        let id = Identity::new("checkpoint")
+            .file("file", &path)?
+            .parameters("dimensions", &(&self.vision, &self.text))?
+            .parameters("image", &self.image)?;
+        Ok(CheckpointSpace {
+            name: self.name.clone(),
+            id: id.finish(),
+            vision: VisionTower::new(vision, &self.image)?,
+            text,
+            tokenizer: ClipTokenizer::new(),
+        })
+    }
+}
+
+impl AnchorSpace for CheckpointSpace {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn dim(&self) -> usize {
+        self.text.config().output
+    }
+
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+
+    fn embed_images(&self, images: &[Image<3>]) -> anyhow::Result<Vec<Vec<f32>>> {
+        self.vision.embed(images)
+    }
+
+    fn embed_texts(&self, texts: &[&str]) -> anyhow::Result<Vec<Vec<f32>>> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = texts.iter().flat_map(|text| self.tokenizer.ids(text));
+        let ids: Vec<i64> = ids.map(i64::from).collect();
+        let data = TensorData::new(ids, [texts.len(), CONTEXT]);
+        let input = Input::Text(Tensor::from_data(data, &Default::default()));
+        rows(self.text.forward(input))
+    }
+}
+
+/// An encoder of pictures that was trained here, and the words it was bound to.
+pub struct RunSpace {
+    name: String,
+    id: String,
+    vision: VisionTower,
+    anchor: Anchor,
+    texts: Option<TextTower>,
+}
+
+/// Cosine of one prompt's embeddings from which two text models are taken for the same.
+const SAME_MODEL_COSINE: f32 = 0.99;
+
+impl RunSpec {
+    /// Loads the encoder and its words.
+    ///
+    /// # Errors
+    ///
+    /// A folder of no training of pictures, or a text model that is not the training's.
+    pub fn open(&self, base: &Path) -> anyhow::Result<RunSpace> {
+        let dir = base.join(&self.dir);
+        let run = RunDir::open(&dir)?;
+        let anchor = run.anchor()?;
+        let encoder = run.encoder::<Inference>(&Default::default())?;
+        let vision = VisionTower::new(encoder, &self.image).with_context(|| format!("{dir:?}"))?;
+        let output = vision.encoder.config().output;
+        ensure!(
+            output == anchor.dim(),
+            "{dir:?}: the encoder gives {output} numbers, expected {}, its words'",
+            anchor.dim()
+        );
+        let mut id = Identity::new("run")
+            .file("weights", &run.path("checkpoint.safetensors"))?
+            .parameters("image", &self.image)?;
+        id = id.file("anchor", &run.path("anchor.safetensors"))?;
+        let texts = match &self.text_model {
+            None => None,
+            Some(dir) => {
+                let dir = base.join(dir);
+                let tower = TextTower::open(&dir).context("text_model")?;
+                same_model(&tower, &anchor).with_context(|| format!("text_model {dir:?}"))?;
+                id = id.bytes("text_model", text_model_digest(&dir)?.as_bytes());
+                Some(tower)
+            }
+        };
+        Ok(RunSpace {
+            name: self.name.clone(),
+            id: id.finish(),
+            vision,
+            anchor,
+            texts,
+        })
+    }
+}
+
+/// Whether a text model is the one that embedded a training's words.
+fn same_model(tower: &TextTower, anchor: &Anchor) -> anyhow::Result<()> {
+    ensure!(
+        tower.dim() == anchor.dim(),
+        "it gives {} numbers, expected {}, those of {:?}",
+        tower.dim(),
+        anchor.dim(),
+        anchor.text_model
+    );
+    let Some(prompt) = anchor.prompts.first() else {
+        return Ok(());
+    };
+    let mut pair = [
+        tower.embed(&[prompt])?.remove(0),
+        anchor.rows[..tower.dim()].to_vec(),
+    ];
+    pair.iter_mut().for_each(|row| normalize(row));
+    let cosine: f32 = pair[0].iter().zip(&pair[1]).map(|(a, b)| a * b).sum();
+    ensure!(
+        cosine >= SAME_MODEL_COSINE,
+        "it embeds {prompt:?} at a cosine of {cosine:.3} to the training's, expected \
+         {SAME_MODEL_COSINE}: it is not {:?}",
+        anchor.text_model
+    );
+    Ok(())
+}
+
+impl AnchorSpace for RunSpace {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn dim(&self) -> usize {
+        self.anchor.dim()
+    }
+
+    fn id(&self) -> String {
+        self.id.clone()
+    }
+
+    fn embed_images(&self, images: &[Image<3>]) -> anyhow::Result<Vec<Vec<f32>>> {
+        self.vision.embed(images)
+    }
+
+    fn embed_texts(&self, texts: &[&str]) -> anyhow::Result<Vec<Vec<f32>>> {
+        let embed = |text: &&str| -> anyhow::Result<Vec<f32>> {
+            match &self.texts {
+                Some(tower) if !self.anchor.prompts.iter().any(|known| known == text) => {
+                    centred(&tower.embed(&[text])?.remove(0), &self.anchor.centre)
+                }
+                _ => self.anchor.class(&[(*text).to_owned()]),
+            }
+        };
+        texts.iter().map(embed).collect()
+    }
+}

@@ -1,0 +1,74 @@
+//! The file that says what a space is made of.
+
+use std::path::Path;
+
+use anyhow::Context;
+use sensorium_core::feature::Image;
+use sensorium_engine::keys::from_toml;
+use sensorium_media::picture;
+use serde::{Deserialize, Serialize};
+
+use super::cache::AnchorCache;
+use super::checkpoint::{CheckpointSpec, RunSpec};
+use super::conse::ConseSpec;
+use super::pair::PairSpec;
+use super::space::AnchorSpace;
+
+/// The parameters of a space, by its kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum AnchorSpec {
+    /// A classifier of pictures, joined to a text model by the names of its categories.
+    Conse(ConseSpec),
+    /// Two ONNX files, one of pictures and one of texts.
+    Onnx(PairSpec),
+    /// A checkpoint's own towers of pictures and texts.
+    Checkpoint(CheckpointSpec),
+    /// An earlier training of an encoder of pictures.
+    Run(RunSpec),
+}
+
+impl AnchorSpec {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing, or says something else.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {path:?}"))?;
+        from_toml(&text).with_context(|| format!("{path:?}"))
+    }
+
+    /// Loads the space. Paths in it are relative to `base`; what loading has to embed is kept in the
+    /// cache.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing or does not fit.
+    pub fn open(&self, base: &Path, cache: &AnchorCache) -> anyhow::Result<Box<dyn AnchorSpace>> {
+        Ok(match self {
+            Self::Conse(spec) => Box::new(spec.open(base, cache)?),
+            Self::Onnx(spec) => Box::new(spec.open(base)?),
+            Self::Checkpoint(spec) => Box::new(spec.open(base)?),
+            Self::Run(spec) => Box::new(spec.open(base)?),
+        })
+    }
+
+    /// Reads a picture as the space is given them.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing or no picture.
+    pub fn picture(&self, path: &Path) -> anyhow::Result<Image<3>> {
+        let background = match self {
+            Self::Conse(spec) => spec.background,
+            Self::Onnx(spec) => spec.background,
+            Self::Checkpoint(spec) => spec.background,
+            Self::Run(spec) => spec.background,
+        };
+        Ok(match background {
+            Some(background) => picture::open_rgb_over(path, background)?,
+            None => picture::open_rgb(path)?,
+        })
+    }
+}
