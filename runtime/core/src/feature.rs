@@ -1,33 +1,65 @@
 //! From a window of samples to the numbers an encoder takes.
 //!
 //! Training, runtime and firmware all call these functions, so what an encoder was trained on is
-//! what it is given. An encoder's front end is *data* in its pack; this is the code that reads it.
+//! what it is given. An encoder's front end is *data* in its pack ([`FrontEnd`]); this is the code
+//! that reads it.
+//!
+//! | kind | of | becomes |
+//! |---|---|---|
+//! | `imu` | [`ImuFrontEnd`], [`ImuOrder`] | `[6, samples]` |
+//! | `log-mel` | [`LogMelSpec`], [`SoundFrontEnd`] | a spectrogram |
+//! | `image` | [`ImageSpec`], [`ImageFrontEnd`] | `[3, height, width]` |
+//! | `thermal` | [`ThermalSpec`], [`ThermalFrontEnd`] | `[channels, side, side]` |
+//! | `depth` | [`DepthSpec`], [`DepthFrontEnd`] | `[channels, side, side]` |
+//! | `frames` | [`FramesSpec`], [`FramesFrontEnd`] | frames and how they change |
 
 pub mod clip;
+#[cfg(feature = "front-end")]
+mod frames;
+#[cfg(feature = "front-end")]
+mod front_end;
 #[cfg(feature = "alloc")]
 mod image;
 mod imu;
+#[cfg(feature = "front-end")]
 mod mel;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "front-end")]
+mod order;
+#[cfg(feature = "front-end")]
+mod photo;
+#[cfg(feature = "front-end")]
 mod plane;
 #[cfg(feature = "alloc")]
 mod rate;
 mod resample;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "front-end")]
 mod sound;
 #[cfg(feature = "alloc")]
 mod video;
 
+#[cfg(feature = "front-end")]
+pub use frames::{Clip, FramesAxes, FramesError, FramesFrontEnd, FramesOf, FramesSpec, Subtract};
+#[cfg(feature = "front-end")]
+pub use front_end::{FrontEnd, FrontEndError, Processor};
 #[cfg(feature = "alloc")]
-pub use image::{Crop, Image, resized_and_cropped};
+pub use image::{Crop, Image, Interpolation, resized_and_cropped};
 pub use imu::{AccelUnit, FeatureError, GyroUnit, IMU_CHANNELS, ImuFrontEnd, ImuUnits, UnitsError};
-pub use mel::{LogMel, MEL_BINS, MEL_FRAME, MEL_HOP};
-#[cfg(feature = "alloc")]
-pub use plane::{DepthFrontEnd, PlaneError, ThermalFrontEnd};
+#[cfg(feature = "front-end")]
+pub use mel::{MelBank, MelNorm, MelScale};
+#[cfg(feature = "front-end")]
+pub use order::{ImuOrder, ImuOrderError};
+#[cfg(feature = "front-end")]
+pub use photo::{CropRounding, ImageFrontEnd, ImageSpec, Resize};
+#[cfg(feature = "front-end")]
+pub use plane::{
+    DepthFrontEnd, DepthSpec, Measure, PlaneError, ThermalFrontEnd, ThermalSpec, depth_m,
+};
 #[cfg(feature = "alloc")]
 pub use rate::resample;
 pub use resample::Resampler;
-#[cfg(feature = "alloc")]
-pub use sound::{SOUND_RATE_HZ, SoundError, SoundFrontEnd};
+#[cfg(feature = "front-end")]
+pub use sound::{
+    Extent, Log, LogMelSpec, Padding, SoundAxes, SoundError, SoundFrontEnd, Spectrum, WindowKind,
+};
 #[cfg(feature = "alloc")]
 pub use video::{COLOUR_MEAN, COLOUR_STD, CROPS, VideoFrontEnd};

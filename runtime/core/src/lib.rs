@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Time is always a parameter, never read, so a replay gives what the live run gave. Memory is fixed,
-//! but for what the features `alloc` (sound files, pictures, videos) and `clip-text` add.
+//! but for what the features `alloc` (pictures, videos), `front-end` and `clip-text` add.
 #![no_std]
 
 #[cfg(feature = "alloc")]

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use sensorium_core::ImuSample;
-use sensorium_core::feature::{FeatureError, ImuFrontEnd};
-use sensorium_pack::{FrontEnd, Modality, Pack, PackError, Scoring};
+use sensorium_core::feature::{FeatureError, FrontEndError, ImuFrontEnd, ImuOrder, Processor};
+use sensorium_pack::{Modality, Pack, PackError, Scoring};
 use thiserror::Error;
 use tract_onnx::prelude::*;
 
@@ -30,16 +30,22 @@ pub enum EncodeError {
     #[error(transparent)]
     Pack(#[from] PackError),
     /// The front end cannot be made.
-    #[error("encoder {encoder:?}: {what} is {found:?}, expected {expected}")]
+    #[error("encoder {encoder:?}: its front end")]
     FrontEnd {
         /// The encoder.
         encoder: String,
-        /// The parameter.
-        what: &'static str,
-        /// Its value.
-        found: String,
-        /// What it should be.
-        expected: &'static str,
+        /// What is wrong with it.
+        source: FrontEndError,
+    },
+    /// The front end is none that this sense has.
+    #[error("encoder {encoder:?} is for {modality}, its front end for {kind}")]
+    OtherFrontEnd {
+        /// The encoder.
+        encoder: String,
+        /// The sense.
+        modality: Modality,
+        /// The front end's kind.
+        kind: &'static str,
     },
     /// The ONNX file cannot be run.
     #[error("encoder {encoder:?} is not a model that can be run")]
@@ -108,6 +114,7 @@ pub struct ImuEncoder {
     space: String,
     dim: usize,
     front_end: ImuFrontEnd,
+    order: ImuOrder,
     scoring: Scoring,
     model: Arc<TypedRunnableModel>,
 }
@@ -134,17 +141,24 @@ impl ImuEncoder {
         };
         let entry = manifest.encoder(Modality::Imu).ok_or_else(no_encoder)?;
         let space = manifest.space(&entry.space).ok_or_else(no_encoder)?;
-        let FrontEnd::Imu {
-            rate_hz,
-            samples,
-            units,
-        } = &entry.front_end;
-        let front_end = imu_front_end(&entry.name, *rate_hz, *samples, units)?;
+        let front_end = entry.front_end.build();
+        let front_end = front_end.map_err(|source| EncodeError::FrontEnd {
+            encoder: entry.name.clone(),
+            source,
+        })?;
+        let Processor::Imu(front_end, order) = front_end else {
+            return Err(EncodeError::OtherFrontEnd {
+                encoder: entry.name.clone(),
+                modality: entry.modality,
+                kind: entry.front_end.kind(),
+            });
+        };
         let encoder = Self {
             name: entry.name.clone(),
             space: space.name.clone(),
             dim: space.dim,
             front_end,
+            order,
             scoring: entry.scoring,
             model: load_model(&entry.name, pack.member(&entry.model)?, front_end.samples)?,
         };
@@ -197,6 +211,7 @@ impl ImuEncoder {
     pub fn embed(&self, window: &[ImuSample], rate_hz: f32) -> Result<Vec<f32>, EncodeError> {
         let mut features = vec![0.0; self.front_end.output_len()];
         self.front_end.extract(window, rate_hz, &mut features)?;
+        self.order.arrange(&mut features);
         self.run(&features)
     }
 
@@ -287,37 +302,6 @@ impl ImuEncoder {
         })
     }
 }
-
-fn imu_front_end(
-    encoder: &str,
-    rate_hz: f32,
-    samples: usize,
-    units: &str,
-) -> Result<ImuFrontEnd, EncodeError> {
-    let refuse = |what, found: String, expected| EncodeError::FrontEnd {
-        encoder: encoder.to_owned(),
-        what,
-        found,
-        expected,
-    };
-    if !(25.0..=400.0).contains(&rate_hz) {
-        return Err(refuse("rate_hz", rate_hz.to_string(), "25 to 400"));
-    }
-    if !(1..=MAX_SAMPLES).contains(&samples) {
-        return Err(refuse("samples", samples.to_string(), "1 to 4096"));
-    }
-    let units = units
-        .parse()
-        .map_err(|_unknown| refuse("units", units.to_owned(), "such as g,rad/s"))?;
-    Ok(ImuFrontEnd {
-        rate_hz,
-        samples,
-        units,
-    })
-}
-
-/// Longest window of an encoder.
-const MAX_SAMPLES: usize = 4096;
 
 /// The pack's hashes are right, so the file is what the pack's maker wrote; but the inference
 /// library is known to panic on some files, and a pack must not bring the program down.

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
 
+use std::error::Error;
+
 use sensorium_core::ImuSample;
+use sensorium_core::feature::ImuOrder;
 use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
 use sensorium_engine::encode::{EncodeError, ImuEncoder};
 use sensorium_engine::space::{Space, SpaceError};
@@ -125,12 +128,15 @@ fn front_ends_out_of_range_are_refused() {
                 rate_hz,
                 samples,
                 units,
+                order: ImuOrder::default(),
             };
         });
-        ImuEncoder::load(&pack).unwrap_err().to_string()
+        let error = ImuEncoder::load(&pack).unwrap_err();
+        let source = error.source().map_or(String::new(), ToString::to_string);
+        format!("{error}: {source}")
     };
-    assert!(with(5.0, 128, "g,rad/s").contains("rate_hz is \"5\", expected 25 to 400"));
-    assert!(with(50.0, 0, "g,rad/s").contains("samples is \"0\""));
+    assert!(with(5.0, 128, "g,rad/s").contains("rate_hz is 5, expected 25 to 400"));
+    assert!(with(50.0, 0, "g,rad/s").contains("samples is 0"));
     assert!(with(50.0, 128, "furlong").contains("units is \"furlong\""));
     assert!(with(50.0, 64, "g,rad/s").contains("encoder"));
 }

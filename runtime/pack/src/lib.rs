@@ -20,11 +20,13 @@ mod read;
 mod write;
 
 pub use manifest::{
-    DataSet, Encoder, FORMAT, FrontEnd, Golden, MANIFEST, Manifest, Member, Modality,
-    ModalityError, Provenance, Scoring, Space, VERSION,
+    DataSet, Encoder, FORMAT, Golden, MANIFEST, Manifest, Member, Modality, ModalityError,
+    Provenance, Scoring, Space, VERSION,
 };
 pub use read::{Pack, PackError};
 pub use write::{PackWriter, write_whole};
+
+pub use sensorium_core::feature::FrontEnd;
 
 use sha2::{Digest, Sha256};
 

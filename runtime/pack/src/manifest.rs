@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sensorium_core::feature::FrontEnd;
 use serde::{Deserialize, Serialize};
 
 /// The manifest's name in the pack.
@@ -136,22 +137,6 @@ impl fmt::Display for Modality {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// How an encoder's input is made from samples; `sensorium-core` has the code.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum FrontEnd {
-    /// A window of six channels, `[6, samples]`: acceleration x, y, z, angular rate x, y, z. A
-    /// short input is continued with its last sample.
-    Imu {
-        /// Sample rate, in hertz.
-        rate_hz: f32,
-        /// Samples in a window.
-        samples: usize,
-        /// Units of the channels, such as `g,rad/s`.
-        units: String,
-    },
 }
 
 /// How cosines become scores, and scores events.

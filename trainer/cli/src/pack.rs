@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
+use sensorium_core::feature::ImuOrder;
 use sensorium_pack::npy;
 use sensorium_pack::{
     DataSet, Encoder, FORMAT, FrontEnd, Golden, Manifest, Modality, PackWriter, Provenance,
@@ -147,6 +148,7 @@ impl Contents {
                 rate_hz: front_end.rate_hz,
                 samples: front_end.samples,
                 units: recipe.front_end.units.clone(),
+                order: ImuOrder::default(),
             },
             scoring: Scoring {
                 temperature: recipe.scoring.temperature,

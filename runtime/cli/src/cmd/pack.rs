@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use sensorium_engine::bank::Bank;
 use sensorium_engine::encode::ImuEncoder;
-use sensorium_pack::{FrontEnd, Modality, Pack};
+use sensorium_pack::{Modality, Pack};
 use serde_json::json;
 
 use crate::sense::{load_classes, load_space, open_pack};
@@ -57,15 +57,10 @@ fn inspect(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         )?;
     }
     for encoder in &manifest.encoders {
-        let FrontEnd::Imu {
-            rate_hz,
-            samples,
-            units,
-        } = &encoder.front_end;
         writeln!(
             out,
-            "encoder {}: {} into {}; {samples} samples at {rate_hz} Hz in {units}",
-            encoder.name, encoder.modality, encoder.space
+            "encoder {}: {} into {}; {}",
+            encoder.name, encoder.modality, encoder.space, encoder.front_end
         )?;
         writeln!(
             out,

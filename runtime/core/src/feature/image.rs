@@ -1,6 +1,6 @@
 //! Pictures, resized as encoders were trained on them.
 //!
-//! Encoders of pictures learned from Pillow's arithmetic: bicubic with antialiasing, in fixed point,
+//! Encoders of pictures learned from Pillow's arithmetic: filters with antialiasing, in fixed point,
 //! rounded to 8 bits after each axis (Pillow, `Resample.c`). Another filter, or the same in floating
 //! point, gives other pixels and a slightly other embedding; this one gives the same bytes.
 
@@ -10,8 +10,16 @@ use alloc::vec::Vec;
 /// Fractional bits of a weight.
 const WEIGHT_BITS: u32 = 22;
 
-/// Pixels that the cubic reaches to each side.
-const SUPPORT: f64 = 2.0;
+/// How pixels between pixels are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "front-end", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "front-end", serde(rename_all = "kebab-case"))]
+pub enum Interpolation {
+    /// The cubic convolution kernel with a = -0.5 (Keys 1981), which reaches two pixels far.
+    Bicubic,
+    /// A triangle that reaches one pixel far.
+    Bilinear,
+}
 
 /// A picture of interleaved 8-bit channels, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,21 +59,20 @@ impl<const CHANNELS: usize> Image<CHANNELS> {
         &self.pixels
     }
 
-    /// The picture at another size, by Pillow's bicubic filter.
+    /// The picture at another size.
     ///
     /// # Panics
     ///
     /// If a side is 0.
     #[must_use]
-    pub fn resize_bicubic(&self, width: usize, height: usize) -> Self {
-        assert!(width > 0 && height > 0, "resize_bicubic: no pixel");
-        // An axis that keeps its length is not filtered at all.
-        let wide = (width != self.width).then(|| self.resize_rows(width));
-        let wide = wide.as_ref().unwrap_or(self);
-        if height == self.height {
-            return wide.clone();
-        }
-        wide.transpose().resize_rows(height).transpose()
+    pub fn resize(&self, width: usize, height: usize, interpolation: Interpolation) -> Self {
+        let whole = Crop {
+            width,
+            height,
+            left: 0,
+            top: 0,
+        };
+        self.resize_part(whole, (width, height), interpolation)
     }
 
     /// The middle `side` by `side` pixels of the picture with its shorter side at `side`: what
@@ -76,33 +83,54 @@ impl<const CHANNELS: usize> Image<CHANNELS> {
     /// If `side` is 0.
     #[must_use]
     pub fn resize_and_crop(&self, side: usize) -> Self {
-        let Crop {
-            width,
-            height,
-            left,
-            top,
-        } = resized_and_cropped(self.width, self.height, side);
-        let resized = self.resize_bicubic(width, height);
-        let rows = resized.pixels.chunks_exact(resized.width);
-        let cropped = rows
-            .skip(top)
-            .take(side)
-            .flat_map(|row| &row[left..left + side]);
-        Self {
-            width: side,
-            height: side,
-            pixels: cropped.copied().collect(),
-        }
+        let crop = resized_and_cropped(self.width, self.height, side);
+        self.resize_part(crop, (side, side), Interpolation::Bicubic)
     }
 
-    fn resize_rows(&self, width: usize) -> Self {
-        let taps: Vec<Taps> = (0..width).map(|x| Taps::at(x, self.width, width)).collect();
-        let mut pixels = Vec::with_capacity(width * self.height);
-        for row in self.pixels.chunks_exact(self.width) {
-            pixels.extend(taps.iter().map(|taps| taps.apply(row)));
-        }
+    /// So many columns and rows of the resized picture, from where `crop` says. What is cut off is
+    /// not computed, so that a very long picture needs no more memory than another.
+    ///
+    /// # Panics
+    ///
+    /// If a side is 0, or the part reaches beyond the resized picture.
+    #[must_use]
+    pub fn resize_part(
+        &self,
+        crop: Crop,
+        (columns, rows): (usize, usize),
+        interpolation: Interpolation,
+    ) -> Self {
+        let fits = |first: usize, len: usize, of: usize| len > 0 && first + len <= of;
+        assert!(
+            fits(crop.left, columns, crop.width) && fits(crop.top, rows, crop.height),
+            "resize_part: {columns} x {rows} of {crop:?}"
+        );
+        let across = (crop.left, columns, crop.width);
+        let down = (crop.top, rows, crop.height);
+        let wide = self.resize_rows(across, interpolation).transpose();
+        wide.resize_rows(down, interpolation).transpose()
+    }
+
+    /// `len` columns from `first` on of the picture at a width of `to`.
+    fn resize_rows(
+        &self,
+        (first, len, to): (usize, usize, usize),
+        interpolation: Interpolation,
+    ) -> Self {
+        let rows = self.pixels.chunks_exact(self.width);
+        // An axis that keeps its length is not filtered at all.
+        let pixels = if to == self.width {
+            rows.flat_map(|row| &row[first..first + len])
+                .copied()
+                .collect()
+        } else {
+            let tap = |x| Taps::at(x, self.width, to, interpolation);
+            let taps: Vec<Taps> = (first..first + len).map(tap).collect();
+            rows.flat_map(|row| taps.iter().map(|taps| taps.apply(row)))
+                .collect()
+        };
         Self {
-            width,
+            width: len,
             height: self.height,
             pixels,
         }
@@ -147,17 +175,26 @@ pub fn resized_and_cropped(width: usize, height: usize, side: usize) -> Crop {
         width > 0 && height > 0 && side > 0,
         "resized_and_cropped: no pixel"
     );
-    let scaled = |long: usize, short: usize| side * long / short;
-    let (width, height) = if width <= height {
-        (side, scaled(height, width))
-    } else {
-        (scaled(width, height), side)
-    };
+    let (width, height) = shorter_side(width, height, side);
     Crop {
         width,
         height,
         left: half_to_even(width - side),
         top: half_to_even(height - side),
+    }
+}
+
+/// A picture's size when its shorter side becomes `side`, and the other keeps its proportion to it,
+/// rounded down.
+pub(super) fn shorter_side(width: usize, height: usize, side: usize) -> (usize, usize) {
+    let scaled = |long: usize, short: usize| {
+        let scaled = side as u128 * long as u128 / short as u128;
+        usize::try_from(scaled).unwrap_or(usize::MAX)
+    };
+    if width <= height {
+        (side, scaled(height, width))
+    } else {
+        (scaled(width, height), side)
     }
 }
 
@@ -169,16 +206,18 @@ struct Taps {
 
 impl Taps {
     /// Weights of pixel `at` of `to` for a row of `from` pixels.
-    fn at(at: usize, from: usize, to: usize) -> Self {
+    fn at(at: usize, from: usize, to: usize, interpolation: Interpolation) -> Self {
         let scale = from as f64 / to as f64;
         let stretch = scale.max(1.0);
         let centre = (at as f64 + 0.5) * scale;
-        let reach = SUPPORT * stretch;
+        let reach = interpolation.support() * stretch;
         // Conversions truncate, and what is negative becomes 0, both as meant.
         let first = (centre - reach + 0.5) as usize;
         let end = ((centre + reach + 0.5) as usize).min(from);
         let place = |tap: usize| (tap as f64 - centre + 0.5) * (1.0 / stretch);
-        let weights: Vec<f64> = (first..end).map(|tap| cubic(place(tap))).collect();
+        let weights: Vec<f64> = (first..end)
+            .map(|tap| interpolation.weight(place(tap)))
+            .collect();
         let sum: f64 = weights.iter().sum();
         let fixed = |weight: f64| libm::round(weight / sum * f64::from(1 << WEIGHT_BITS)) as i32;
         Self {
@@ -198,21 +237,30 @@ impl Taps {
     }
 }
 
-/// The cubic convolution kernel with a = -0.5 (Keys 1981).
-fn cubic(x: f64) -> f64 {
-    const A: f64 = -0.5;
-    let x = libm::fabs(x);
-    if x < 1.0 {
-        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
-    } else if x < 2.0 {
-        (((x - 5.0) * x + 8.0) * x - 4.0) * A
-    } else {
-        0.0
+impl Interpolation {
+    /// Pixels that it reaches to each side.
+    fn support(self) -> f64 {
+        match self {
+            Self::Bicubic => 2.0,
+            Self::Bilinear => 1.0,
+        }
+    }
+
+    /// The share of a pixel at a distance.
+    fn weight(self, distance: f64) -> f64 {
+        const A: f64 = -0.5;
+        let x = libm::fabs(distance);
+        match self {
+            Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
+            Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
+            Self::Bicubic => 0.0,
+            Self::Bilinear => (1.0 - x).max(0.0),
+        }
     }
 }
 
 /// Half of it, the middle between two rounded to the even one, as Python rounds.
-fn half_to_even(n: usize) -> usize {
+pub(super) fn half_to_even(n: usize) -> usize {
     let half = n / 2;
     half + (n % 2) * (half % 2)
 }

@@ -1,13 +1,23 @@
-//! Depth and thermal images: measured planes with holes, brought to an encoder's size and units.
+//! Depth and thermal pictures: measured planes with holes, brought to an encoder's size and units.
 //!
 //! The reference publishes no loader for them. Depth becomes disparity, the way its authors describe
-//! in their issues; a thermal image becomes its share of a range of temperatures. Sizes are changed
-//! by averaging areas, and a hole (no echo, a dead pixel) has no share in an average.
+//! in their issues, or stays a distance; a thermal picture becomes its share of a range. Sizes are
+//! changed by averaging areas, and a hole (no echo, a dead pixel) has no share in an average.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use super::front_end::{FrontEndError, ascending, finite, holdable, in_range, positive};
+
+mod area;
+
+pub(super) use area::{Region, resize};
+
+/// Longest side of an encoder's picture.
+pub(super) const MAX_SIDE: usize = 8192;
 
 /// Depth that stands for no measurement: nothing came back.
 const NO_ECHO: u16 = 0;
@@ -15,38 +25,90 @@ const NO_ECHO: u16 = 0;
 /// Depth that stands for no measurement: out of range.
 const TOO_FAR: u16 = u16::MAX;
 
-/// Distance in millimetres to what an encoder of depth takes: `baseline * focal / distance`, less a
-/// mean, over a deviation.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct DepthFrontEnd {
-    /// Between the two eyes of the sensor, in metres; of the sensor that the encoder was trained on.
-    pub baseline_m: f32,
-    /// Focal length, in pixels.
-    pub focal_px: f32,
-    /// Nearest and farthest distance that are told apart, in metres.
-    pub clip_m: [f32; 2],
-    /// Taken off the disparity.
-    pub mean: f32,
-    /// Divides what is left.
-    pub std: f32,
-    /// Height and width.
-    pub side: usize,
+/// A distance in millimetres as depth cameras give it, in metres; what is no measurement (0 and
+/// 65535) is no number.
+#[must_use]
+pub fn depth_m(depth_mm: u16) -> f32 {
+    match depth_mm {
+        NO_ECHO | TOO_FAR => f32::NAN,
+        mm => f32::from(mm) / 1000.0,
+    }
 }
 
-/// Temperature to what an encoder of thermal images takes: the place in a range, from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ThermalFrontEnd {
-    /// What becomes 0 and what becomes 1, in degrees Celsius.
-    pub range_degc: [f32; 2],
+/// The parameters of a depth picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DepthSpec {
+    /// What a pixel becomes.
+    pub measure: Measure,
+    /// Between the two eyes of the sensor that the encoder was trained on, in metres; of disparity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline_m: Option<f64>,
+    /// That sensor's focal length, in pixels; of disparity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub focal_px: Option<f64>,
+    /// Nearest and farthest distance that are told apart, in metres. Holes are as far away as that.
+    pub clip_m: [f64; 2],
     /// Height and width.
     pub side: usize,
+    /// Taken off, one for each channel; all channels hold the same picture.
+    #[serde(default = "zero")]
+    pub mean: Vec<f64>,
+    /// Divides what is left, one for each channel.
+    #[serde(default = "one")]
+    pub std: Vec<f64>,
 }
 
-/// Why an image cannot be used, or a front end not made.
+/// What a pixel of a depth picture becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// `baseline_m * focal_px / distance`.
+    Disparity,
+    /// The distance in metres.
+    Metric,
+}
+
+/// The parameters of a thermal picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThermalSpec {
+    /// What becomes 0 and what becomes 1: degrees Celsius, or levels of grey (0 to 255).
+    pub range: [f64; 2],
+    /// How whole numbers of pictures and arrays become such values: `count * count_scale +
+    /// count_offset`. Numbers with a fraction are such values already.
+    #[serde(default = "one_count")]
+    pub count_scale: f64,
+    /// See `count_scale`.
+    #[serde(default)]
+    pub count_offset: f64,
+    /// Height and width.
+    pub side: usize,
+    /// Taken off, one for each channel; all channels hold the same picture.
+    #[serde(default = "zero")]
+    pub mean: Vec<f64>,
+    /// Divides what is left, one for each channel.
+    #[serde(default = "one")]
+    pub std: Vec<f64>,
+}
+
+fn zero() -> Vec<f64> {
+    vec![0.0]
+}
+
+fn one() -> Vec<f64> {
+    vec![1.0]
+}
+
+pub(super) fn one_count() -> f64 {
+    1.0
+}
+
+/// Why a picture cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
 #[non_exhaustive]
 pub enum PlaneError {
-    /// The values are not those of an image of this size.
+    /// The values are not those of a picture of this size.
     #[error("{values} values, expected {width} x {height}")]
     Size {
         /// How many there are.
@@ -59,257 +121,213 @@ pub enum PlaneError {
     /// No pixel holds a measurement.
     #[error("no pixel holds a measurement")]
     Empty,
-    /// A setting is out of range.
-    #[error("{name} is {value}, expected {expected}")]
-    Setting {
-        /// The setting.
-        name: &'static str,
-        /// Its value.
-        value: f32,
-        /// What it has to be.
-        expected: &'static str,
+    /// Every measurement lies on the same side of the range.
+    #[error("all values lie between {least} and {most}, out of the encoder's range {from} to {to}")]
+    OutOfRange {
+        /// The smallest value.
+        least: f32,
+        /// The largest value.
+        most: f32,
+        /// Where the range begins.
+        from: f32,
+        /// Where it ends.
+        to: f32,
     },
 }
 
-fn positive(name: &'static str, value: f32) -> Result<(), PlaneError> {
-    let expected = "a positive number";
-    if value > 0.0 && value.is_finite() {
-        Ok(())
-    } else {
-        Err(PlaneError::Setting {
-            name,
-            value,
-            expected,
-        })
-    }
-}
-
-fn ascending(name: &'static str, range: [f32; 2]) -> Result<(), PlaneError> {
-    if range[0] < range[1] && range.iter().all(|v| v.is_finite()) {
-        return Ok(());
-    }
-    Err(PlaneError::Setting {
-        name,
-        value: range[0],
-        expected: "less than the end of the range",
-    })
+/// What turns distances into the numbers an encoder takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DepthFrontEnd {
+    spec: DepthSpec,
+    /// Baseline times focal length; none if distances stay what they are.
+    disparity: Option<f64>,
 }
 
 impl DepthFrontEnd {
-    /// Whether the settings make sense.
+    /// A front end of these parameters.
     ///
     /// # Errors
     ///
-    /// The first that does not.
-    pub fn check(&self) -> Result<(), PlaneError> {
-        positive("baseline_m", self.baseline_m)?;
-        positive("focal_px", self.focal_px)?;
-        positive("clip_m", self.clip_m[0])?;
-        ascending("clip_m", self.clip_m)?;
-        positive("std", self.std)?;
-        positive("side", self.side as f32)
+    /// The first parameter that makes no sense.
+    pub fn new(spec: &DepthSpec) -> Result<Self, FrontEndError> {
+        let disparity = match (spec.measure, spec.baseline_m, spec.focal_px) {
+            (Measure::Metric, None, None) => None,
+            (Measure::Disparity, Some(baseline_m), Some(focal_px)) => {
+                positive("baseline_m", baseline_m)?;
+                positive("focal_px", focal_px)?;
+                Some(baseline_m * focal_px)
+            }
+            _ => {
+                return Err(FrontEndError::Together(
+                    "baseline_m and focal_px are expected with measure \"disparity\", and only there",
+                ));
+            }
+        };
+        positive("clip_m", spec.clip_m[0])?;
+        ascending("clip_m", spec.clip_m)?;
+        check_channels(spec.side, &spec.mean, &spec.std)?;
+        Ok(Self {
+            spec: spec.clone(),
+            disparity,
+        })
     }
 
-    /// The disparity image of a depth image, `[side, side]`. Holes are as far away as can be told.
+    /// `[channels, side, side]`.
+    #[must_use]
+    pub fn output_shape(&self) -> Vec<usize> {
+        vec![self.spec.mean.len(), self.spec.side, self.spec.side]
+    }
+
+    /// The features of a picture of distances: its middle square.
     ///
     /// # Units
     ///
-    /// Millimetres; 0 and 65535 are holes.
+    /// Metres, as [`depth_m`] gives them; what is no number is a hole.
     ///
     /// # Errors
     ///
-    /// Values that are no image, or hold no measurement.
-    pub fn extract(&self, depth_mm: &[u16], width: usize) -> Result<Vec<f32>, PlaneError> {
-        self.check()?;
-        let [near, far] = self.clip_m;
-        let disparity =
-            |distance_m: f32| self.baseline_m * self.focal_px / distance_m.clamp(near, far);
-        let measured = |mm: &u16| match *mm {
-            NO_ECHO | TOO_FAR => None,
-            mm => Some(disparity(f32::from(mm) / 1000.0)),
+    /// Values that are no picture, or hold no measurement.
+    pub fn extract(&self, depth_m: &[f32], width: usize) -> Result<Vec<f32>, PlaneError> {
+        let [near, far] = self.spec.clip_m;
+        let measure = |distance_m: f64| {
+            let distance_m = distance_m.clamp(near, far);
+            self.disparity
+                .map_or(distance_m, |scale| scale / distance_m)
         };
-        let values: Vec<Option<f32>> = depth_mm.iter().map(measured).collect();
-        let scaled = resize(&values, width, self.side)?;
-        let normal = |value: Option<f32>| (value.unwrap_or(disparity(far)) - self.mean) / self.std;
-        Ok(scaled.into_iter().map(normal).collect())
+        let measured = |m: &f32| m.is_finite().then(|| measure(f64::from(*m)));
+        let values: Vec<Option<f64>> = depth_m.iter().map(measured).collect();
+        let scaled = square(&values, width, self.spec.side)?;
+        let whole: Vec<f64> = scaled.iter().map(|v| v.unwrap_or(measure(far))).collect();
+        Ok(normalised(&whole, &self.spec.mean, &self.spec.std))
     }
+}
+
+/// What turns thermal pictures into the numbers an encoder takes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ThermalFrontEnd {
+    spec: ThermalSpec,
 }
 
 impl ThermalFrontEnd {
-    /// Whether the settings make sense.
+    /// A front end of these parameters.
     ///
     /// # Errors
     ///
-    /// The first that does not.
-    pub fn check(&self) -> Result<(), PlaneError> {
-        ascending("range_degc", self.range_degc)?;
-        positive("side", self.side as f32)
+    /// The first parameter that makes no sense.
+    pub fn new(spec: &ThermalSpec) -> Result<Self, FrontEndError> {
+        ascending("range", spec.range)?;
+        positive("count_scale", spec.count_scale)?;
+        finite("count_offset", spec.count_offset)?;
+        check_channels(spec.side, &spec.mean, &spec.std)?;
+        Ok(Self { spec: spec.clone() })
     }
 
-    /// The image of temperatures, `[side, side]`, from 0 to 1. Holes are as cold as can be told.
+    /// `[channels, side, side]`.
+    #[must_use]
+    pub fn output_shape(&self) -> Vec<usize> {
+        vec![self.spec.mean.len(), self.spec.side, self.spec.side]
+    }
+
+    /// What a whole number of a picture stands for, in the units of the range.
+    #[must_use]
+    pub fn value_of(&self, count: f64) -> f32 {
+        (count * self.spec.count_scale + self.spec.count_offset) as f32
+    }
+
+    /// The features of a picture: its middle square. Holes are as cold as can be told.
     ///
     /// # Units
     ///
-    /// Degrees Celsius; what is no number is a hole.
+    /// Those of the range; what is no number is a hole.
     ///
     /// # Errors
     ///
-    /// Values that are no image, or hold no measurement.
-    pub fn extract(&self, temperature_degc: &[f32], width: usize) -> Result<Vec<f32>, PlaneError> {
-        self.check()?;
-        let [cold, hot] = self.range_degc;
-        let share = |degc: &f32| {
-            degc.is_finite()
-                .then(|| ((degc - cold) / (hot - cold)).clamp(0.0, 1.0))
+    /// Values that are no picture, hold no measurement, or none on this side of the range's ends.
+    pub fn extract(&self, values: &[f32], width: usize) -> Result<Vec<f32>, PlaneError> {
+        let [cold, hot] = self.spec.range;
+        check_range(values, self.spec.range)?;
+        let share = |value: &f32| {
+            let share = ((f64::from(*value) - cold) / (hot - cold)).clamp(0.0, 1.0);
+            value.is_finite().then_some(share)
         };
-        let values: Vec<Option<f32>> = temperature_degc.iter().map(share).collect();
-        let scaled = resize(&values, width, self.side)?;
-        Ok(scaled.into_iter().map(Option::unwrap_or_default).collect())
+        let shares: Vec<Option<f64>> = values.iter().map(share).collect();
+        let scaled = square(&shares, width, self.spec.side)?;
+        let whole: Vec<f64> = scaled.into_iter().map(Option::unwrap_or_default).collect();
+        Ok(normalised(&whole, &self.spec.mean, &self.spec.std))
     }
 }
 
-/// The middle square of an image at another size: each new pixel is the mean of the area that it
-/// covers, or, where it is smaller than a pixel, what lies there.
-fn resize(
-    values: &[Option<f32>],
+/// The middle square of a picture at another size.
+fn square(
+    values: &[Option<f64>],
     width: usize,
     side: usize,
-) -> Result<Vec<Option<f32>>, PlaneError> {
-    let height = values.len().checked_div(width).unwrap_or(0);
-    if height == 0 || width * height != values.len() {
+) -> Result<Vec<Option<f64>>, PlaneError> {
+    let height = height(values.len(), width)?;
+    if values.iter().all(Option::is_none) {
+        return Err(PlaneError::Empty);
+    }
+    let region = Region::middle(width, height, side, side);
+    Ok(resize(values, width, region, side, side))
+}
+
+/// Rows of a picture.
+pub(super) fn height(values: usize, width: usize) -> Result<usize, PlaneError> {
+    let height = values.checked_div(width).unwrap_or(0);
+    if height == 0 || width * height != values {
         return Err(PlaneError::Size {
-            values: values.len(),
+            values,
             width,
             height,
         });
     }
-    if values.iter().all(Option::is_none) {
-        return Err(PlaneError::Empty);
-    }
-    let square = width.min(height);
-    let (left, top) = ((width - square) / 2, (height - square) / 2);
-    let covers: Vec<Vec<(usize, f32)>> = (0..side).map(|at| cover(at, square, side)).collect();
-    let mut out = vec![None; side * side];
-    for (rows, out) in covers.iter().zip(out.chunks_exact_mut(side)) {
-        for (columns, out) in covers.iter().zip(out) {
-            let (mut sum, mut area) = (0.0, 0.0);
-            for &(y, high) in rows {
-                for &(x, wide) in columns {
-                    if let Some(value) = values[(top + y) * width + left + x] {
-                        sum += value * high * wide;
-                        area += high * wide;
-                    }
-                }
-            }
-            *out = (area > 0.0).then(|| sum / area);
-        }
-    }
-    Ok(out)
+    Ok(height)
 }
 
-/// Which of `from` pixels a pixel of `to` covers, and how much of each.
-fn cover(at: usize, from: usize, to: usize) -> Vec<(usize, f32)> {
-    // In units of 1 / to of an old pixel, so that all edges are whole.
-    let (start, end) = (at * from, (at + 1) * from);
-    (start / to..end.div_ceil(to))
-        .map(|pixel| {
-            let overlap = end.min((pixel + 1) * to) - start.max(pixel * to);
-            (pixel, overlap as f32 / to as f32)
-        })
-        .collect()
+/// Whether some measurement is neither below nor above all that can be told.
+fn check_range(values: &[f32], range: [f64; 2]) -> Result<(), PlaneError> {
+    let [from, to] = range.map(|end| end as f32);
+    let measured = || values.iter().copied().filter(|v| v.is_finite());
+    let (least, most) = (
+        measured().fold(f32::INFINITY, f32::min),
+        measured().fold(f32::NEG_INFINITY, f32::max),
+    );
+    if most < from || (least > to && least.is_finite()) {
+        return if most < least {
+            Err(PlaneError::Empty)
+        } else {
+            Err(PlaneError::OutOfRange {
+                least,
+                most,
+                from,
+                to,
+            })
+        };
+    }
+    Ok(())
+}
+
+fn check_channels(side: usize, mean: &[f64], std: &[f64]) -> Result<(), FrontEndError> {
+    in_range("side", side, 1, MAX_SIDE, "1 to 8192")?;
+    in_range("channels of mean", mean.len(), 1, 64, "1 to 64")?;
+    if mean.len() != std.len() {
+        return Err(FrontEndError::Together(
+            "mean and std are expected to have as many channels as each other",
+        ));
+    }
+    mean.iter().try_for_each(|mean| finite("mean", *mean))?;
+    std.iter().try_for_each(|std| positive("std", *std))?;
+    holdable(&[mean.len(), side, side])
+}
+
+/// The same plane for each channel, less its mean, over its deviation.
+fn normalised(plane: &[f64], mean: &[f64], std: &[f64]) -> Vec<f32> {
+    let channel = |(mean, std): (&f64, &f64)| {
+        let (mean, std) = (*mean, *std);
+        plane.iter().map(move |value| ((value - mean) / std) as f32)
+    };
+    mean.iter().zip(std).flat_map(channel).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const DEPTH: DepthFrontEnd = DepthFrontEnd {
-        baseline_m: 0.075,
-        focal_px: 500.0,
-        clip_m: [0.01, 50.0],
-        mean: 0.0,
-        std: 1.0,
-        side: 2,
-    };
-
-    const THERMAL: ThermalFrontEnd = ThermalFrontEnd {
-        range_degc: [10.0, 50.0],
-        side: 2,
-    };
-
-    #[test]
-    fn depth_becomes_disparity_and_holes_are_far() {
-        let image = DEPTH.extract(&[1000, 2000, 0, u16::MAX], 2).unwrap();
-        assert_eq!(image, [37.5, 18.75, 0.75, 0.75]);
-        let normal = DepthFrontEnd {
-            mean: 0.75,
-            std: 2.0,
-            ..DEPTH
-        };
-        assert_eq!(
-            normal.extract(&[1000, 2000, 0, 5], 2).unwrap()[2..],
-            [0.0, 1874.625]
-        );
-    }
-
-    #[test]
-    fn a_hole_has_no_share_in_the_mean() {
-        let one = DepthFrontEnd { side: 1, ..DEPTH };
-        assert_eq!(one.extract(&[1000, 0, 0, 1000], 2).unwrap(), [37.5]);
-        let one = ThermalFrontEnd { side: 1, ..THERMAL };
-        assert_eq!(one.extract(&[30.0, f32::NAN], 1).unwrap(), [0.5]);
-    }
-
-    #[test]
-    fn temperatures_are_places_in_a_range() {
-        let image = THERMAL.extract(&[10.0, 30.0, 50.0, 99.0], 2).unwrap();
-        assert_eq!(image, [0.0, 0.5, 1.0, 1.0]);
-    }
-
-    #[test]
-    fn the_middle_square_is_taken_and_areas_are_averaged() {
-        // Four columns of three rows, of which the middle is columns 0 to 2; halves are shared.
-        let values: Vec<f32> = (0..12).map(|v| v as f32).collect();
-        let wide = ThermalFrontEnd {
-            range_degc: [0.0, 1000.0],
-            side: 3,
-        };
-        let image = wide.extract(&values, 4).unwrap();
-        assert!((image[1] - 0.001).abs() < 1e-6 && (image[8] - 0.010).abs() < 1e-6);
-        assert_eq!(cover(1, 3, 2), [(1, 0.5), (2, 1.0)]);
-        assert_eq!(cover(1, 2, 4), [(0, 0.5)]);
-    }
-
-    #[test]
-    fn what_is_no_image_is_refused() {
-        let message = |values: &[u16], width| DEPTH.extract(values, width).unwrap_err();
-        assert!(matches!(message(&[1, 2, 3], 2), PlaneError::Size { .. }));
-        assert!(matches!(message(&[], 0), PlaneError::Size { .. }));
-        assert_eq!(message(&[0, u16::MAX], 1), PlaneError::Empty);
-        let blind = DepthFrontEnd {
-            clip_m: [2.0, 1.0],
-            ..DEPTH
-        };
-        assert_eq!(
-            alloc::format!("{}", blind.check().unwrap_err()),
-            "clip_m is 2, expected less than the end of the range"
-        );
-        assert!(ThermalFrontEnd { side: 0, ..THERMAL }.check().is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn no_new_value_is_out_of_the_old_ones_range(
-            width in 1usize..20, height in 1usize..20, side in 1usize..25, seed in any::<u32>(),
-        ) {
-            let value = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) ^ seed) % 4000 + 1;
-            let depth: Vec<u16> = (0..width * height).map(|i| value(i) as u16).collect();
-            let front_end = DepthFrontEnd { side, ..DEPTH };
-            let image = front_end.extract(&depth, width).unwrap();
-            prop_assert_eq!(image.len(), side * side);
-            let (near, far) = (37.5 / 0.01, 37.5 / 4.0);
-            prop_assert!(image.iter().all(|v| (far * 0.999..=near * 1.001).contains(v)));
-        }
-    }
-}
+mod tests;

@@ -1,39 +1,52 @@
 //! From a recording of sound to normalised log-mel spectrograms of its clips.
 //!
 //! ```text
-//! recording ─resample─▶ 16 kHz ─clips of 2 s─▶ less its mean ─log-mel─▶ [filters, frames], normalised
+//! recording ─resample─▶ the encoder's rate ─clips─▶ log-mel spectrogram, normalised
 //! ```
+//!
+//! What happens to a clip is in [`LogMelSpec`]. The spectra are computed in 64 bits.
 
+use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use thiserror::Error;
 
 use super::clip::first_sample;
-use super::mel::{LogMel, MEL_FRAME, MEL_HOP};
+use super::front_end::FrontEndError;
+use super::mel::MelBank;
+use super::rate::resample;
 
-/// The rate that spectrograms are made of, in hertz.
-pub const SOUND_RATE_HZ: u32 = 16_000;
+mod spec;
+mod spectrum;
+
+pub use spec::{Extent, Log, LogMelSpec, Padding, SoundAxes};
+pub use spectrum::{Spectrum, WindowKind};
+
+use spectrum::Analyser;
 
 /// What turns sound into the numbers an encoder takes.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SoundFrontEnd {
-    mel: LogMel,
-    frames: usize,
-    clip_samples: usize,
-    mean: f32,
-    std: f32,
+    spec: LogMelSpec,
+    window: Vec<f64>,
+    analyser: Analyser,
+    bank: MelBank,
 }
 
 /// Why a recording gives no spectrogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SoundError {
-    /// Less than one frame.
-    #[error("the sound is {samples} samples long at 16 kHz, expected at least 400")]
+    /// Too little for one frame.
+    #[error("the sound is {samples} samples long at {rate_hz} Hz, expected at least {expected}")]
     Short {
         /// Samples of the shortest clip.
         samples: usize,
+        /// The encoder's rate.
+        rate_hz: u32,
+        /// Samples that give a frame.
+        expected: usize,
     },
     /// There is no channel, or they are of different lengths.
     #[error("the channels of the sound differ in length, or there is none")]
@@ -44,61 +57,110 @@ pub enum SoundError {
         /// Its place.
         index: usize,
     },
+    /// A rate that no microphone has.
+    #[error("the sound has {rate_hz} samples a second, expected 1000 to 768000")]
+    Rate {
+        /// The rate.
+        rate_hz: u32,
+    },
 }
 
 impl SoundFrontEnd {
-    /// A front end of clips of so many samples at 16 kHz, each a spectrogram of so many filters and
-    /// frames, from which `mean` is taken and which is divided by `std`.
-    #[must_use]
-    pub fn new(filters: usize, frames: usize, clip_samples: usize, mean: f32, std: f32) -> Self {
-        Self {
-            mel: LogMel::new(filters),
-            frames,
-            clip_samples,
-            mean,
-            std,
-        }
-    }
-
-    /// The reference's: 2 s, 128 filters, 204 frames, of which 2 s fill 198.
-    #[must_use]
-    pub fn reference() -> Self {
-        Self::new(128, 204, 32_000, -4.268, 9.138)
-    }
-
-    /// Numbers of a clip.
-    #[must_use]
-    pub fn output_len(&self) -> usize {
-        self.mel.filters() * self.frames
-    }
-
-    /// Filters of the bank.
-    #[must_use]
-    pub fn filters(&self) -> usize {
-        self.mel.filters()
-    }
-
-    /// Samples of a clip, at 16 kHz.
-    #[must_use]
-    pub fn clip_samples(&self) -> usize {
-        self.clip_samples
-    }
-
-    /// The spectrogram of one clip, its own mean taken off.
-    ///
-    /// # Shapes
-    ///
-    /// `samples` at 16 kHz, amplitudes from -1 to 1, of which those that fill the frames are used;
-    /// `out` `[filters, frames]`.
+    /// A front end of these parameters.
     ///
     /// # Errors
     ///
-    /// A clip shorter than a frame, or with what is no number.
+    /// The first parameter that makes no sense.
+    pub fn new(spec: &LogMelSpec) -> Result<Self, FrontEndError> {
+        spec.check()?;
+        Ok(Self::of(spec))
+    }
+
+    /// The reference's, [`LogMelSpec::reference`].
+    #[must_use]
+    pub fn reference() -> Self {
+        Self::of(&LogMelSpec::reference())
+    }
+
+    /// Of parameters that make sense.
+    fn of(spec: &LogMelSpec) -> Self {
+        let bins = (spec.fft / 2 + 1, f64::from(spec.rate_hz) / spec.fft as f64);
+        let range_hz = [spec.f_min_hz, spec.f_max_hz];
+        Self {
+            window: spec.window_kind.weights(spec.window),
+            analyser: Analyser::new(spec.fft, spec.spectrum),
+            bank: MelBank::new(spec.mels, range_hz, (spec.mel_scale, spec.mel_norm), bins),
+            spec: spec.clone(),
+        }
+    }
+
+    /// Its parameters.
+    #[must_use]
+    pub fn spec(&self) -> &LogMelSpec {
+        &self.spec
+    }
+
+    /// Shape of a clip's spectrogram.
+    #[must_use]
+    pub fn output_shape(&self) -> Vec<usize> {
+        self.spec.output_shape()
+    }
+
+    /// Numbers of a clip's spectrogram.
+    #[must_use]
+    pub fn output_len(&self) -> usize {
+        self.spec.mels * self.spec.frames
+    }
+
+    /// Samples of a clip, at the encoder's rate.
+    #[must_use]
+    pub fn clip_samples(&self) -> usize {
+        self.spec.clip_samples()
+    }
+
+    /// What the samples of a frame are multiplied by.
+    #[must_use]
+    pub fn window(&self) -> &[f64] {
+        &self.window
+    }
+
+    /// Its filters.
+    #[must_use]
+    pub fn bank(&self) -> &MelBank {
+        &self.bank
+    }
+
+    /// A recording at the encoder's rate.
+    ///
+    /// # Errors
+    ///
+    /// A rate that no microphone has.
+    pub fn resample(&self, samples: &[f32], rate_hz: u32) -> Result<Vec<f32>, SoundError> {
+        if !spec::RATES_HZ.contains(&rate_hz) {
+            return Err(SoundError::Rate { rate_hz });
+        }
+        Ok(resample(samples, rate_hz, self.spec.rate_hz))
+    }
+
+    /// The spectrogram of one clip.
+    ///
+    /// # Shapes
+    ///
+    /// `samples` at the encoder's rate, amplitudes from -1 to 1, of which no more are used than a
+    /// clip has; `out` as [`output_shape`](Self::output_shape) says.
+    ///
+    /// # Errors
+    ///
+    /// A clip that gives no frame, or with what is no number.
     ///
     /// # Panics
     ///
     /// If `out` has another length.
     pub fn clip(&self, samples: &[f32], out: &mut [f32]) -> Result<(), SoundError> {
+        let samples = &samples[..samples.len().min(self.clip_samples())];
+        if !self.spec.remove_mean.contains(&Extent::Clip) {
+            return self.spectrogram(samples, out);
+        }
         let mean = mean(&[samples]);
         let centred: Vec<f32> = samples.iter().map(|s| s - mean).collect();
         self.spectrogram(&centred, out)
@@ -111,7 +173,7 @@ impl SoundFrontEnd {
     ///
     /// # Shapes
     ///
-    /// `channels` at 16 kHz, of one length; `[clips, filters, frames]` come back.
+    /// `channels` at the encoder's rate, of one length; `[clips, …]` come back.
     ///
     /// # Errors
     ///
@@ -121,13 +183,13 @@ impl SoundFrontEnd {
         if channels.iter().any(|channel| channel.len() != len) {
             return Err(SoundError::Channels);
         }
+        let clip = self.clip_samples();
         let mut shifted: Vec<Vec<f32>> = channels.iter().map(|c| c.to_vec()).collect();
         let mut out = vec![0.0; clips * self.output_len()];
         for (index, out) in out.chunks_exact_mut(self.output_len()).enumerate() {
-            let [samples, clip, index, clips] =
-                [len, self.clip_samples, index, clips].map(|n| n as u64);
-            let first = first_sample(samples, SOUND_RATE_HZ, clip, index, clips) as usize;
-            let end = len.min(first + self.clip_samples);
+            let [samples, clip_len, index, clips] = [len, clip, index, clips].map(|n| n as u64);
+            let first = first_sample(samples, self.spec.rate_hz, clip_len, index, clips) as usize;
+            let end = len.min(first + clip);
             let views: Vec<&[f32]> = shifted.iter().map(|c| &c[first..end]).collect();
             let mean = mean(&views);
             for channel in &mut shifted {
@@ -138,33 +200,152 @@ impl SoundFrontEnd {
         Ok(out)
     }
 
+    /// The logarithms of each filter's energy, frame by frame, of a sound as it is: no mean but that
+    /// of frames is taken off, nothing padded or normalised, no frame cut off or added.
+    #[must_use]
+    pub fn log_mel(&self, samples: &[f32]) -> Vec<f64> {
+        let samples: Vec<f64> = samples.iter().map(|s| f64::from(*s)).collect();
+        self.log_mel_of(self.emphasised(samples), usize::MAX)
+    }
+
     fn spectrogram(&self, samples: &[f32], out: &mut [f32]) -> Result<(), SoundError> {
+        let spec = &self.spec;
         assert_eq!(out.len(), self.output_len(), "SoundFrontEnd: output");
         if let Some(index) = samples.iter().position(|s| !s.is_finite()) {
             return Err(SoundError::NotFinite { index });
         }
-        if samples.len() < MEL_FRAME {
+        if samples.len() < spec.least_samples() {
             return Err(SoundError::Short {
                 samples: samples.len(),
+                rate_hz: spec.rate_hz,
+                expected: spec.least_samples(),
             });
         }
+        let padded = padded(samples, spec.padding, self.clip_samples());
+        let padded = padded.iter().map(|s| f64::from(*s)).collect();
+        let mut values = self.log_mel_of(self.emphasised(padded), spec.frames);
+        if let Some(range) = spec.log_range {
+            let largest = values.iter().fold(f64::NEG_INFINITY, |m, v| m.max(*v));
+            values.iter_mut().for_each(|v| *v = v.max(largest - range));
+        }
+        let normal = |value: f64| ((value + spec.offset) / spec.scale) as f32;
         // Frames that the sound does not fill are 0 before normalisation, which is no silence.
-        out.fill((0.0 - self.mean) / self.std);
-        let mut row = vec![0.0; self.mel.filters()];
-        let frames = samples
-            .windows(MEL_FRAME)
-            .step_by(MEL_HOP)
-            .take(self.frames);
-        for (index, frame) in frames.enumerate() {
-            if let Ok(frame) = frame.try_into() {
-                self.mel.frame(frame, &mut row);
-            }
-            for (filter, value) in row.iter().enumerate() {
-                out[filter * self.frames + index] = (value - self.mean) / self.std;
+        out.fill(normal(0.0));
+        for (frame, row) in values.chunks_exact(spec.mels).enumerate() {
+            for (mel, value) in row.iter().enumerate() {
+                let at = if spec.axes.frames_first() {
+                    frame * spec.mels + mel
+                } else {
+                    mel * spec.frames + frame
+                };
+                out[at] = normal(*value);
             }
         }
         Ok(())
     }
+
+    /// Pre-emphasis over the whole sound, if it is done so.
+    fn emphasised(&self, samples: Vec<f64>) -> Vec<f64> {
+        let spec = &self.spec;
+        if spec.pre_emphasis == 0.0 || spec.pre_emphasis_of == Extent::Frame {
+            return samples;
+        }
+        let pairs = samples.windows(2);
+        pairs
+            .map(|pair| pair[1] - spec.pre_emphasis * pair[0])
+            .collect()
+    }
+
+    /// `[frames, mels]` of at most so many frames.
+    fn log_mel_of(&self, samples: Vec<f64>, most: usize) -> Vec<f64> {
+        let spec = &self.spec;
+        let frames = if spec.centred {
+            usize::from(!samples.is_empty()) * (samples.len() / spec.hop + 1)
+        } else {
+            let spare = samples.len().checked_sub(spec.window);
+            spare.map_or(0, |spare| spare / spec.hop + 1)
+        };
+        // A centred frame lies in the middle of the transform's points.
+        let lead = if spec.centred {
+            spec.fft / 2 - (spec.fft - spec.window) / 2
+        } else {
+            0
+        };
+        let (mut room, mut frame) = (self.analyser.room(), vec![0.0; spec.window]);
+        let mut values = Vec::with_capacity(frames.min(most) * spec.mels);
+        for index in 0..frames.min(most) {
+            let first = (index * spec.hop) as isize - lead as isize;
+            match samples
+                .get(first.max(0) as usize..)
+                .and_then(|s| s.get(..spec.window))
+            {
+                Some(whole) if first >= 0 => frame.copy_from_slice(whole),
+                _ => (first..).zip(&mut frame).for_each(|(at, value)| {
+                    *value = samples[mirrored(at, samples.len())];
+                }),
+            }
+            self.weigh(&mut frame);
+            let spectrum = self.analyser.spectrum(&frame, &mut room);
+            values.extend(self.bank.apply(spectrum).map(|energy| self.log(energy)));
+        }
+        values
+    }
+
+    /// Takes the mean and pre-emphasis off a frame, as far as they are a frame's, and weighs it.
+    fn weigh(&self, frame: &mut [f64]) {
+        let spec = &self.spec;
+        if spec.remove_mean.contains(&Extent::Frame) {
+            let mean = frame.iter().sum::<f64>() / frame.len() as f64;
+            frame.iter_mut().for_each(|sample| *sample -= mean);
+        }
+        let of_frame = spec.pre_emphasis_of == Extent::Frame;
+        let factor = if of_frame { spec.pre_emphasis } else { 0.0 };
+        // The first sample has none before it, and takes itself.
+        let mut before = frame[0];
+        for (value, weight) in frame.iter_mut().zip(&self.window) {
+            let sample = *value;
+            *value = (sample - factor * before) * weight;
+            before = sample;
+        }
+    }
+
+    fn log(&self, energy: f64) -> f64 {
+        let spec = &self.spec;
+        let energy = energy + spec.log_offset.unwrap_or(0.0);
+        let energy = spec.log_floor.map_or(energy, |floor| energy.max(floor));
+        match (spec.log, spec.spectrum) {
+            (Log::Ln, _) => libm::log(energy),
+            (Log::Log10, _) => libm::log10(energy),
+            (Log::Db, Spectrum::Power) => 10.0 * libm::log10(energy),
+            (Log::Db, Spectrum::Magnitude) => 20.0 * libm::log10(energy),
+        }
+    }
+}
+
+/// A sound brought to the length of a clip, if it is shorter and the padding does so.
+fn padded(samples: &[f32], padding: Padding, len: usize) -> Cow<'_, [f32]> {
+    if padding == Padding::None || samples.len() >= len {
+        return samples.into();
+    }
+    let whole = len / samples.len() * samples.len();
+    let sounding = match padding {
+        Padding::None | Padding::Zero => samples.len(),
+        Padding::Repeat => len,
+        Padding::RepeatPad => whole,
+    };
+    let mut longer: Vec<f32> = samples.iter().copied().cycle().take(sounding).collect();
+    longer.resize(len, 0.0);
+    longer.into()
+}
+
+/// A place in a sound that goes on as its mirror image at both ends, which are not repeated.
+fn mirrored(at: isize, len: usize) -> usize {
+    if len == 1 {
+        return 0;
+    }
+    let period = 2 * (len as isize - 1);
+    let at = at.rem_euclid(period);
+    at.min(period - at) as usize
 }
 
 /// Of all samples of all channels.
@@ -175,74 +356,4 @@ fn mean(channels: &[&[f32]]) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tone(hz: f32, len: usize) -> Vec<f32> {
-        let step = core::f32::consts::TAU * hz / SOUND_RATE_HZ as f32;
-        (0..len)
-            .map(|n| 0.5 * libm::sinf(step * n as f32))
-            .collect()
-    }
-
-    fn front_end() -> SoundFrontEnd {
-        SoundFrontEnd::new(16, 12, 1600, -4.0, 2.0)
-    }
-
-    #[test]
-    fn a_clip_fills_its_frames_and_the_rest_is_zero_before_normalisation() {
-        let front_end = front_end();
-        let mut out = vec![f32::NAN; front_end.output_len()];
-        front_end.clip(&tone(440.0, 1600), &mut out).unwrap();
-        // 1600 samples are 8 frames of 12.
-        for row in out.chunks_exact(12) {
-            assert!(row[8..].iter().all(|v| *v == 2.0));
-            assert!(row[..8].iter().all(|v| v.is_finite() && *v != 2.0));
-        }
-    }
-
-    #[test]
-    fn a_constant_is_nothing() {
-        let front_end = front_end();
-        let mut silence = vec![0.0; front_end.output_len()];
-        front_end.clip(&[0.0; 1600], &mut silence).unwrap();
-        let mut constant = silence.clone();
-        front_end.clip(&[0.25; 1600], &mut constant).unwrap();
-        assert_eq!(silence, constant);
-    }
-
-    #[test]
-    fn overlapping_clips_find_sound_that_was_shifted() {
-        let front_end = front_end();
-        let sound: Vec<f32> = tone(300.0, 2400).iter().map(|s| s + 0.3).collect();
-        let clips = front_end.clips(&[&sound], 3).unwrap();
-        assert_eq!(clips.len(), 3 * front_end.output_len());
-        let mut first = vec![0.0; front_end.output_len()];
-        front_end.clip(&sound[..1600], &mut first).unwrap();
-        assert_eq!(&clips[..front_end.output_len()], first);
-        // Half of the second clip has no constant left, so its step is heard.
-        let mut second = first;
-        front_end.clip(&sound[400..2000], &mut second).unwrap();
-        let second_clip = &clips[front_end.output_len()..2 * front_end.output_len()];
-        let apart = second_clip
-            .iter()
-            .zip(&second)
-            .any(|(a, b)| (a - b).abs() > 0.1);
-        assert!(apart, "the reference's way is not a clip's own mean");
-        // The second channel is not heard, but its mean is.
-        let both = front_end.clips(&[&sound, &vec![0.0; 2400]], 1).unwrap();
-        assert_ne!(both, clips[..front_end.output_len()]);
-    }
-
-    #[test]
-    fn sound_that_gives_no_frame_is_refused() {
-        let front_end = front_end();
-        let refused = |channels: &[&[f32]]| front_end.clips(channels, 2).unwrap_err();
-        assert_eq!(refused(&[&[0.0; 399]]), SoundError::Short { samples: 399 });
-        assert_eq!(refused(&[]), SoundError::Channels);
-        assert_eq!(refused(&[&[0.0; 500], &[0.0; 499]]), SoundError::Channels);
-        let mut bad = [0.0; 500];
-        bad[7] = f32::NAN;
-        assert!(matches!(refused(&[&bad]), SoundError::NotFinite { .. }));
-    }
-}
+mod tests;

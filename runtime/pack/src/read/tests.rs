@@ -1,6 +1,7 @@
 use super::*;
 use crate::{Encoder, FrontEnd, Golden, Modality, PackWriter, Scoring, Space};
 use proptest::prelude::*;
+use sensorium_core::feature::ImuOrder;
 
 fn manifest() -> Manifest {
     Manifest {
@@ -24,6 +25,7 @@ fn manifest() -> Manifest {
                 rate_hz: 50.0,
                 samples: 128,
                 units: "g,rad/s".into(),
+                order: ImuOrder::default(),
             },
             scoring: Scoring {
                 temperature: 0.1,

@@ -1,10 +1,8 @@
 //! Spectrograms of the clips of recordings.
 
 use anyhow::{Context, ensure};
+use sensorium_core::feature::SoundFrontEnd;
 use sensorium_core::feature::clip::ClipTimes;
-use sensorium_core::feature::{
-    LogMel, MEL_BINS, MEL_FRAME, MEL_HOP, SOUND_RATE_HZ, SoundFrontEnd, resample,
-};
 use serde::Deserialize;
 
 use super::encoders::at;
@@ -13,6 +11,9 @@ use super::report::{Report, Tolerance};
 
 const FILE: &str = "audio.safetensors";
 const TIMES: &str = "clip_timepoints.json";
+
+/// The rate of the reference's spectrograms, in hertz.
+const RATE_HZ: u32 = 16_000;
 
 /// Of recordings that come at the rate of the spectrogram.
 const SAME_RATE: Tolerance = Tolerance::Mean(5e-6, 1e-3);
@@ -52,8 +53,8 @@ pub fn compare(folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
 fn times(cases: &[Times], report: &mut Report) {
     const CLIP_S: u32 = 2;
     for (index, case) in cases.iter().enumerate() {
-        let clip = u64::from(CLIP_S * SOUND_RATE_HZ);
-        let times = ClipTimes::new(case.duration, SOUND_RATE_HZ, clip, case.clips);
+        let clip = u64::from(CLIP_S * RATE_HZ);
+        let times = ClipTimes::new(case.duration, RATE_HZ, clip, case.clips);
         let seconds = |later: f64| -> Vec<f64> {
             (0..case.clips)
                 .map(|clip| times.start_s(clip) + later)
@@ -94,22 +95,22 @@ fn recording(vectors: &Vectors, case: &str, report: &mut Report) -> anyhow::Resu
     ensure!((1.0..1e7).contains(&rate_hz), "a rate of {rate_hz}");
     let rate_hz = rate_hz as u32;
     let channels = channels(vectors, case)?;
-    let heard: Vec<Vec<f32>> = channels
+    let reference = SoundFrontEnd::reference();
+    let heard = channels
         .iter()
-        .map(|channel| resample(channel, rate_hz, SOUND_RATE_HZ))
-        .collect();
+        .map(|channel| reference.resample(channel, rate_hz))
+        .collect::<Result<Vec<_>, _>>()?;
     let views: Vec<&[f32]> = heard.iter().map(Vec::as_slice).collect();
     let [clips, 1, filters, frames] = expected.shape[..] else {
         anyhow::bail!("its spectrogram has shape {:?}", expected.shape);
     };
-    let reference = SoundFrontEnd::reference();
     ensure!(
         filters * frames == reference.output_len(),
         "its spectrogram has shape {:?}",
         expected.shape
     );
     let actual = reference.clips(&views, clips)?;
-    let tolerance = if rate_hz == SOUND_RATE_HZ {
+    let tolerance = if rate_hz == RATE_HZ {
         SAME_RATE
     } else {
         RESAMPLED
@@ -142,24 +143,23 @@ fn channels(vectors: &Vectors, case: &str) -> anyhow::Result<Vec<Vec<f32>>> {
 
 /// The window, the filters, and what they give for a recording's first second.
 fn parts(vectors: &Vectors, report: &mut Report) -> anyhow::Result<()> {
-    let filters = SoundFrontEnd::reference().filters();
-    let mel = LogMel::new(filters);
+    let reference = SoundFrontEnd::reference();
     for (name, vector) in vectors.iter() {
         let Some(kind) = name.strip_prefix("debug.") else {
             continue;
         };
         let item = at(FILE, name);
         if kind.starts_with("hanning") {
-            let window: Vec<f64> = mel.window().iter().map(|v| f64::from(*v)).collect();
             let close = Tolerance::Absolute(1e-6);
-            report.compare("window", item, &window, &vector.values, close);
+            let window = reference.window();
+            report.compare("window", item, window, &vector.values, close);
         } else if kind.starts_with("mel_matrix") {
-            let mut weights = Vec::new();
-            for filter in 0..filters {
-                let mut row = [0.0; MEL_BINS];
-                mel.weights(filter, &mut row);
-                weights.extend(row.iter().map(|v| f64::from(*v)));
-            }
+            // The reference has no weights for the bin at the Nyquist rate.
+            let bank = reference.bank();
+            let bins = reference.spec().fft / 2;
+            let weights: Vec<f64> = (0..bank.filters())
+                .flat_map(|filter| bank.weights(filter).into_iter().take(bins))
+                .collect();
             report.compare("filters", item, &weights, &vector.values, FILTER);
         } else if kind.starts_with("fbank_1s") {
             // The file does not say of which recording; one of them it has to be.
@@ -169,7 +169,9 @@ fn parts(vectors: &Vectors, report: &mut Report) -> anyhow::Result<()> {
             };
             let mut nearest: Option<Vec<f64>> = None;
             for case in vectors.stems(".wave") {
-                let first = first_second(&mel, &channels(vectors, case)?[0]);
+                let channel = &channels(vectors, case)?[0];
+                let second = channel.get(..RATE_HZ as usize).unwrap_or_default();
+                let first = reference.log_mel(second);
                 if first.len() == vector.values.len()
                     && nearest
                         .as_ref()
@@ -190,18 +192,4 @@ fn parts(vectors: &Vectors, report: &mut Report) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Log-mel of the first second, frame by frame.
-fn first_second(mel: &LogMel, samples: &[f32]) -> Vec<f64> {
-    let mut row = vec![0.0; mel.filters()];
-    let mut values = Vec::new();
-    let second = samples.get(..SOUND_RATE_HZ as usize).unwrap_or_default();
-    for frame in second.windows(MEL_FRAME).step_by(MEL_HOP) {
-        if let Ok(frame) = frame.try_into() {
-            mel.frame(frame, &mut row);
-            values.extend(row.iter().map(|v| f64::from(*v)));
-        }
-    }
-    values
 }

@@ -1,8 +1,8 @@
 """Writes golden.txt: pictures as Pillow resizes them (Python, Pillow, NumPy).
 
 Usage: python3 golden.py > golden.txt
-One line a picture: width and height before, width and height after, the pixels after in hexadecimal.
-The picture before is that of `tests.rs`.
+One line a picture: the filter, width and height before, width and height after, the pixels after in
+hexadecimal. The picture before is that of `tests.rs`.
 """
 
 import numpy as np
@@ -19,5 +19,6 @@ for size, to in [
     width, height = size
     y, x, c = np.mgrid[0:height, 0:width, 0:3]
     pixels = ((x * x * 37 + y * 91 + c * 53 + x * y * 11) % 256).astype(np.uint8)
-    after = Image.fromarray(pixels).resize(to, Image.Resampling.BICUBIC)
-    print(width, height, *to, after.tobytes().hex())
+    for name in ("bicubic", "bilinear"):
+        after = Image.fromarray(pixels).resize(to, Image.Resampling[name.upper()])
+        print(name, width, height, *to, after.tobytes().hex())

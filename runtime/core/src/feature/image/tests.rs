@@ -14,18 +14,22 @@ fn picture(width: usize, height: usize) -> Image<3> {
 fn pixels_are_those_of_pillow() {
     for line in include_str!("golden.txt").lines() {
         let fields: Vec<&str> = line.split(' ').collect();
-        let [width, height, to_width, to_height, hex] = fields[..] else {
+        let [name, width, height, to_width, to_height, hex] = fields[..] else {
             panic!("{line}");
         };
         let size = |field: &str| field.parse::<usize>().unwrap();
-        let resized =
-            picture(size(width), size(height)).resize_bicubic(size(to_width), size(to_height));
+        let filter = match name {
+            "bicubic" => Interpolation::Bicubic,
+            _ => Interpolation::Bilinear,
+        };
+        let picture = picture(size(width), size(height));
+        let resized = picture.resize(size(to_width), size(to_height), filter);
         let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
         let expected: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect();
         assert_eq!(
             resized.pixels().as_flattened(),
             expected,
-            "{width}x{height}"
+            "{name} {width}x{height}"
         );
     }
 }
@@ -50,7 +54,29 @@ fn pictures_without_pixels_or_with_too_many_are_none() {
     assert!(Image::new(usize::MAX, 2, vec![[0]]).is_none());
 }
 
+#[test]
+fn a_very_long_picture_needs_no_more_memory() {
+    let row = Image::new(1 << 20, 1, vec![[7]; 1 << 20]).unwrap();
+    let cropped = row.resize_and_crop(224);
+    assert!(cropped.pixels().iter().all(|pixel| *pixel == [7]));
+}
+
 proptest! {
+    #[test]
+    fn a_part_is_cut_out_of_the_whole(
+        (width, height) in (1usize..20, 1usize..20), (left, top) in (0usize..5, 0usize..5),
+        (columns, rows) in (1usize..9, 1usize..9),
+    ) {
+        let image = picture(width, height);
+        let crop = Crop { width: left + columns + 2, height: top + rows, left, top };
+        let part = image.resize_part(crop, (columns, rows), Interpolation::Bilinear);
+        let whole = image.resize(crop.width, crop.height, Interpolation::Bilinear);
+        for (y, row) in part.pixels().chunks_exact(columns).enumerate() {
+            let start = (top + y) * crop.width + left;
+            prop_assert_eq!(row, &whole.pixels()[start..start + columns]);
+        }
+    }
+
     #[test]
     fn one_colour_stays_one_colour(
         (width, height) in (1usize..40, 1usize..40),
@@ -58,7 +84,7 @@ proptest! {
         colour in any::<[u8; 2]>(),
     ) {
         let image = Image::new(width, height, vec![colour; width * height]).unwrap();
-        let resized = image.resize_bicubic(to_width, to_height);
+        let resized = image.resize(to_width, to_height, Interpolation::Bicubic);
         prop_assert_eq!(resized.pixels().len(), to_width * to_height);
         prop_assert!(resized.pixels().iter().all(|pixel| *pixel == colour));
     }
@@ -66,6 +92,6 @@ proptest! {
     #[test]
     fn the_same_size_is_the_same_picture((width, height) in (1usize..20, 1usize..20)) {
         let image = picture(width, height);
-        prop_assert_eq!(&image.resize_bicubic(width, height), &image);
+        prop_assert_eq!(&image.resize(width, height, Interpolation::Bilinear), &image);
     }
 }
