@@ -127,7 +127,7 @@ fn what_is_wrong_is_said_in_one_line() {
     assert!(
         small
             .error(fit)
-            .contains("person 5 is to be held out, but the set has no such")
+            .contains("group \"5\" is to be held out, but the set has no such")
     );
     write(&RECIPE.replace("a fast thing", "a swift thing"));
     assert!(

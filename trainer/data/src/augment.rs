@@ -60,12 +60,12 @@ pub struct Augmenters {
 
 /// A setting of a sense that is out of range.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-#[error("{sense}.{source}")]
+#[error("{sense}.{setting}")]
 pub struct AugmentationError {
     /// The table of settings.
     pub sense: &'static str,
-    /// The setting; printed already.
-    pub source: SettingError,
+    /// The setting.
+    pub setting: SettingError,
 }
 
 impl Augmentations {
@@ -75,7 +75,7 @@ impl Augmentations {
     ///
     /// The first setting that is out of range.
     pub fn check(self) -> Result<Augmenters, AugmentationError> {
-        let of = |sense| move |source| AugmentationError { sense, source };
+        let of = |sense| move |setting| AugmentationError { sense, setting };
         Ok(Augmenters {
             imu: ImuAugmenter::new(self.imu).map_err(of("imu"))?,
             audio: SoundAugmenter::new(self.audio).map_err(of("audio"))?,

@@ -79,11 +79,11 @@ fn once() -> NonZeroU32 {
 #[non_exhaustive]
 pub enum Kind {
     /// A folder with files and a CSV file that lists them, or files of the same names.
-    Pairs(PairsConfig),
+    Pairs(Box<PairsConfig>),
     /// WebDataset tar files.
     Shards(ShardsConfig),
     /// Arrays `.npy` or `.npz`, and a CSV file with a row a sample.
-    Arrays(ArraysConfig),
+    Arrays(Box<ArraysConfig>),
     /// Pictures and labels as MNIST comes.
     Idx(IdxConfig),
 }
@@ -95,7 +95,7 @@ pub struct SetError {
     /// The set.
     pub name: String,
     /// What is wrong.
-    pub source: SetFault,
+    pub source: Box<SetFault>,
 }
 
 /// What is wrong with a data set as a whole.
@@ -148,9 +148,9 @@ impl SetConfig {
     /// Settings, a table, an array or a shard that cannot be used.
     pub fn open(&self, data: &Path) -> Result<Box<dyn DataSet>, SetError> {
         let set = self.open_kind(&data.join(&self.dir));
-        let set = set.map_err(|source| SetError {
+        let set = set.map_err(|fault| SetError {
             name: self.name.clone(),
-            source,
+            source: Box::new(fault),
         })?;
         Ok(match self.cache_mib {
             0 => set,

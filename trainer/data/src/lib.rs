@@ -8,6 +8,40 @@
 //! A [`DataSet`] knows its entries at once and decodes a sense of one when it is asked for. What is
 //! broken is an error of that sample alone, which a [`Tally`] counts and names.
 //!
+//! | `kind` | what it reads |
+//! |---|---|
+//! | `pairs` | a folder with a CSV file that lists files of any sense, or files of the same names |
+//! | `shards` | WebDataset tar files, each sample read where it lies |
+//! | `arrays` | `.npy` and `.npz` arrays whose rows a CSV file gives to samples |
+//! | `idx` | pictures and labels as MNIST comes |
+//!
+//! A step of a training draws its batch on all threads; what it draws, its seed and its number alone
+//! decide:
+//!
+//! ```
+//! use sensorium_data::{Augmentations, Modality, Raw, Sampler, SetConfig, Tally, batch};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # std::fs::write(dir.path().join("pairs.csv"), "text,label\na dog barks,dog\n")?;
+//! let config: SetConfig = toml::from_str("name = 'words'\nkind = 'pairs'")?;
+//! let set = config.open(dir.path())?;
+//! let tally = Tally::new(set.entries().len());
+//! let sampler = Sampler::new(vec![0], &[0], 0.5);
+//! let augmenters = Augmentations::default().check()?;
+//! for step in 0..3 {
+//!     let samples = batch(64, 7, step, &tally, |_place, random| {
+//!         let entry = sampler.draw(random);
+//!         Ok(match set.load(entry, Modality::Text)? {
+//!             Raw::Sound { samples, rate_hz } => augmenters.audio.apply(&samples, rate_hz, random),
+//!             other => vec![other.size_bytes() as f32],
+//!         })
+//!     })?;
+//!     assert_eq!(samples.len(), 64);
+//! }
+//! eprintln!("{}", tally.broken());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! The front end is `sensorium-core`'s, the same code that the runtime and the firmware call, so an
 //! encoder is never trained on other numbers than it will be given.
 

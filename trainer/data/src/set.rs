@@ -75,12 +75,12 @@ pub trait DataSet: fmt::Debug + Send + Sync {
     /// # Panics
     ///
     /// If there is no such entry.
-    fn fault(&self, entry: usize, sense: Modality, source: Fault) -> SampleError {
+    fn fault(&self, entry: usize, sense: Modality, fault: Fault) -> SampleError {
         SampleError {
             set: self.name().to_owned(),
             name: self.entries()[entry].name.clone(),
             sense,
-            source,
+            source: Box::new(fault),
         }
     }
 }
@@ -215,7 +215,7 @@ pub struct SampleError {
     /// The sense that was asked for.
     pub sense: Modality,
     /// What is wrong.
-    pub source: Fault,
+    pub source: Box<Fault>,
 }
 
 /// What is wrong with a sample.

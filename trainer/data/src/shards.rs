@@ -140,13 +140,13 @@ impl ShardSet {
     ) -> Result<Self, ShardError> {
         let files = braces::expand(&config.shards)?;
         let paths: Vec<PathBuf> = files.iter().map(|file| dir.join(file)).collect();
-        let indexed: Result<Vec<Vec<Sample>>, ShardError> = paths
+        let indexed: Vec<Result<Vec<Sample>, ShardError>> = paths
             .par_iter()
             .map(|path| index::read(path, &config.extensions))
             .collect();
         let (mut entries, mut places) = (Vec::new(), Vec::new());
-        for (shard, samples) in indexed?.into_iter().enumerate() {
-            for sample in samples {
+        for (shard, samples) in indexed.into_iter().enumerate() {
+            for sample in samples? {
                 entries.push(Entry {
                     name: format!("{}/{}", files[shard], sample.base),
                     senses: sample.senses.iter().map(|(sense, _)| *sense).collect(),

@@ -41,7 +41,7 @@ pub enum SplitConfig {
 #[non_exhaustive]
 pub enum SplitError {
     /// The set has no such group.
-    #[error("{group:?} is to be held out, but the set has no such {what}")]
+    #[error("{what} {group:?} is to be held out, but the set has no such {what}")]
     Unknown {
         /// The group.
         group: String,

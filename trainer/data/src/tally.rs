@@ -126,7 +126,7 @@ mod tests {
             set: "sounds".into(),
             name: format!("{number:03}.wav"),
             sense: Modality::Audio,
-            source: Fault::Empty,
+            source: Box::new(Fault::Empty),
         }
     }
 

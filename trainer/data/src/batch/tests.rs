@@ -11,7 +11,7 @@ fn broken(entry: usize) -> SampleError {
         set: "set".into(),
         name: entry.to_string(),
         sense: Modality::Audio,
-        source: Fault::Empty,
+        source: Box::new(Fault::Empty),
     }
 }
 

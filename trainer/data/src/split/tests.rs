@@ -56,7 +56,7 @@ fn a_division_that_cannot_be_is_refused() {
     let message = |held: &[u32]| PersonSplit::new(&set, held).unwrap_err().to_string();
     assert_eq!(
         message(&[9]),
-        "\"9\" is to be held out, but the set has no such group"
+        "group \"9\" is to be held out, but the set has no such group"
     );
     assert_eq!(
         message(&[0, 1, 2, 3, 4]),
@@ -104,7 +104,7 @@ fn a_set_may_bring_its_own_division() {
             .apply(&entries(&[("a", "")]))
             .unwrap_err()
             .to_string(),
-        "\"test\" is to be held out, but the set has no such split"
+        "split \"test\" is to be held out, but the set has no such split"
     );
 }
 
