@@ -21,7 +21,6 @@ pub mod embed;
 mod list;
 mod model;
 mod pair;
-mod picture;
 pub mod space;
 pub mod spec;
 mod table;
@@ -194,10 +193,10 @@ impl Anchor {
         let tower = TextTower::open(text_model)
             .with_context(|| format!("opening the text model {text_model:?}"))?;
         ensure!(
-            tower.dim() == recipe.encoder.output,
+            tower.dim() == recipe.encoder.output(),
             "the text model gives {} numbers, expected encoder.output, {}",
             tower.dim(),
-            recipe.encoder.output
+            recipe.encoder.output()
         );
         let mut prompts: Vec<String> = Vec::new();
         let classes = recipe.classes.iter().flat_map(|class| &class.prompts);

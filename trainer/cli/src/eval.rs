@@ -4,34 +4,43 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use burn::prelude::*;
-use burn::tensor::TensorData;
-use sensorium_core::bank::ClassBank;
+use rayon::prelude::*;
+use sensorium_core::bank::{ClassBank, normalize};
 use sensorium_model::backend::Inference;
-use sensorium_model::encoder::IMU_CHANNELS;
-use sensorium_model::{Encoder, Input};
+use sensorium_model::{Input, Tower};
 
 use crate::anchor::Anchor;
-use crate::labelled::Labelled;
 use crate::recipe::Recipe;
 use crate::run::RunDir;
+use crate::samples::Samples;
+use crate::table;
 
 mod calibration;
+mod held_out;
 mod report;
 
 pub use report::Report;
 
-/// Windows that are embedded at once.
+/// Samples, and windows, that are embedded at once.
 const BATCH: usize = 256;
 
-/// Measures a training on the people it held out.
+/// Measures a training on the people, speakers or sequences that it held out.
+///
+/// What `report` makes a page of goes into the training's folder.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The training's folder.
     run: PathBuf,
-    /// Folder with the data set's files.
+    /// Folder with the data sets.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
+    /// What embedded the pictures, if the training was bound to pictures: as for `fit`. Without it
+    /// nothing is said of finding one by the other.
+    #[arg(long, value_name = "SPACE.toml|RUN_DIR")]
+    images: Option<PathBuf>,
+    /// Where embeddings of pictures are kept [default: beside the training].
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -41,19 +50,25 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let run = RunDir::open(&args.run)?;
     let (recipe, anchor, facts) = (run.recipe()?, run.anchor()?, run.facts()?);
-    let data = Labelled::open(&recipe, &args.data)?;
-    let split = data.split(&recipe, facts.fold)?;
+    let samples = Samples::open(&recipe, &args.data)?;
+    let split = samples.split(&recipe.split, facts.fold)?;
     ensure!(
-        split.held_out_people == facts.held_out_people
-            && split.held_out.len() == facts.held_out_windows,
+        split.held_out_groups == facts.held_out_groups
+            && split.held_out.len() == facts.held_out_samples,
         "{:?} is not the data that the training was given",
         args.data
     );
     let encoder = run.encoder::<Inference>(&Default::default())?;
-    let embeddings = embed(&encoder, &data, &split.held_out)?;
-    let predictions = Predictions::new(&recipe, &anchor, &data, &split.held_out, &embeddings)?;
-    let report = Report::new(&recipe, &predictions, &facts.held_out_people);
+    let embedded = embed(&encoder, &samples, &split.held_out)?;
+    let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
+    let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
     run.write_json("eval.json", &report)?;
+    let table = held_out::table(args, &run, &recipe, &anchor, &samples, &embedded)?;
+    table.write(&run.path(table::FILE))?;
+    let broken = samples.tally.broken();
+    if broken.broken > 0 {
+        eprintln!("{broken}");
+    }
     let mut out = std::io::stdout().lock();
     let text = if args.json {
         format!("{}\n", serde_json::to_string(&report)?)
@@ -66,48 +81,79 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
 }
 
-/// The embeddings of some windows, one after the other.
-pub fn embed(
-    encoder: &Encoder<Inference>,
-    data: &Labelled,
-    windows: &[usize],
-) -> anyhow::Result<Vec<f32>> {
-    let device = Default::default();
-    let mut embeddings = Vec::new();
-    for windows in windows.chunks(BATCH) {
-        let shape = [
-            windows.len(),
-            IMU_CHANNELS,
-            data.feature_len() / IMU_CHANNELS,
-        ];
-        let input = TensorData::new(data.batch(windows)?, shape);
-        let output = encoder.forward(Input::windows(Tensor::from_data(input, &device)));
-        embeddings.extend(output.into_data().iter::<f32>());
-    }
-    Ok(embeddings)
+/// Samples and their embeddings.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Embedded {
+    /// Those that are not broken.
+    pub items: Vec<usize>,
+    /// A row each, of length 1.
+    pub rows: Vec<f32>,
 }
 
-/// What an encoder says of some windows.
+/// The embeddings of some samples: of each window of a sample, averaged, as the runtime does.
+pub fn embed(
+    encoder: &Tower<Inference>,
+    samples: &Samples,
+    items: &[usize],
+) -> anyhow::Result<Embedded> {
+    let (device, shape) = (Default::default(), samples.shape());
+    let mut embedded = Embedded::default();
+    for block in items.chunks(BATCH) {
+        let windows: Vec<_> = block
+            .par_iter()
+            .map(|&item| samples.tally.sift(samples.windows(item)))
+            .collect();
+        let whole = block.iter().zip(windows);
+        let whole: Vec<_> = whole
+            .filter_map(|(&i, windows)| Some((i, windows?)))
+            .collect();
+        samples.tally.check()?;
+        let all: Vec<&Vec<f32>> = whole.iter().flat_map(|(_, windows)| windows).collect();
+        let mut rows = Vec::new();
+        for some in all.chunks(BATCH) {
+            let values = some
+                .iter()
+                .flat_map(|window| window.iter().copied())
+                .collect();
+            let output = encoder.forward(Input::of_shape(values, &shape, &device));
+            rows.extend(output.into_data().iter::<f32>());
+        }
+        let mut rows = rows.chunks_exact(encoder.config().output());
+        for (item, windows) in whole {
+            let mut mean = vec![0.0; encoder.config().output()];
+            for row in rows.by_ref().take(windows.len()) {
+                mean.iter_mut()
+                    .zip(row)
+                    .for_each(|(sum, value)| *sum += value);
+            }
+            normalize(&mut mean);
+            embedded.items.push(item);
+            embedded.rows.extend(mean);
+        }
+    }
+    Ok(embedded)
+}
+
+/// What an encoder says of some samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictions {
-    /// The person of each window.
-    pub users: Vec<u32>,
-    /// The class of each window.
+    /// The person, speaker or sequence of each sample.
+    pub groups: Vec<String>,
+    /// The class of each sample.
     pub classes: Vec<usize>,
-    /// The cosines of each window to all classes.
+    /// The cosines of each sample to all classes.
     pub cosines: Vec<Vec<f32>>,
-    /// The cosines of each window to the background prompts.
+    /// The cosines of each sample to the background prompts.
     pub background: Vec<Vec<f32>>,
 }
 
 impl Predictions {
-    /// Compares embeddings with the recipe's words. Windows without a class are left out.
+    /// Compares embeddings with the recipe's words. Samples without a class are left out.
     pub fn new(
         recipe: &Recipe,
         anchor: &Anchor,
-        data: &Labelled,
-        windows: &[usize],
-        embeddings: &[f32],
+        samples: &Samples,
+        embedded: &Embedded,
     ) -> anyhow::Result<Self> {
         let (classes, background) = (anchor.classes(recipe)?, anchor.background(recipe)?);
         let bank = |rows| ClassBank::new(anchor.dim(), rows);
@@ -115,16 +161,18 @@ impl Predictions {
             anyhow::bail!("the anchor holds no numbers");
         };
         let mut predictions = Self {
-            users: Vec::new(),
+            groups: Vec::new(),
             classes: Vec::new(),
             cosines: Vec::new(),
             background: Vec::new(),
         };
-        for (&window, embedding) in windows.iter().zip(embeddings.chunks_exact(anchor.dim())) {
-            let Some(class) = data.classes[window] else {
+        let rows = embedded.rows.chunks_exact(anchor.dim());
+        for (&item, embedding) in embedded.items.iter().zip(rows) {
+            let item = &samples.items()[item];
+            let Some(class) = item.class else {
                 continue;
             };
-            predictions.users.push(data.set.sources()[window].user);
+            predictions.groups.push(item.group.clone());
             predictions.classes.push(class);
             predictions
                 .cosines
@@ -136,12 +184,12 @@ impl Predictions {
         Ok(predictions)
     }
 
-    /// Number of windows.
+    /// Number of samples.
     pub fn len(&self) -> usize {
         self.classes.len()
     }
 
-    /// The class of a window that is named, among some.
+    /// The class of a sample that is named, among some.
     pub fn named(&self, window: usize, among: &[usize]) -> Option<usize> {
         let cosines = &self.cosines[window];
         let best = |a: usize, b: usize| if cosines[b] > cosines[a] { b } else { a };

@@ -4,14 +4,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use sensorium_model::TowerConfig;
 use sensorium_model::backend::Inference;
+use sensorium_model::weights::{Weights, WeightsError};
 
 use crate::run::RunDir;
 
 mod compare;
+mod conv;
 mod encoder;
+mod example;
 
-pub use compare::{MAX_ABS, embed_onnx, windows};
+pub use compare::{MAX_ABS, embed_onnx};
+pub use example::examples;
 
 /// Writes the encoder as ONNX and compares it with the original.
 #[derive(Debug, clap::Args)]
@@ -40,20 +45,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// An encoder as an ONNX file.
+pub fn to_onnx(weights: &Weights, config: &TowerConfig) -> Result<Vec<u8>, WeightsError> {
+    match config {
+        TowerConfig::Transformer(config) => encoder::to_onnx(weights, config),
+        TowerConfig::Conv(config) => conv::to_onnx(weights, config),
+    }
+}
+
 /// A training's encoder as ONNX, and how far its embeddings are from the original's.
 pub fn export(run: &RunDir) -> anyhow::Result<(Vec<u8>, f32)> {
     let (weights, config) = run.checkpoint()?;
-    let onnx = encoder::to_onnx(&weights, &config)?;
-    let front_end = run.recipe()?.front_end().context("front_end.units")?;
-    let (_, windows) = windows(&front_end)?;
+    let onnx = to_onnx(&weights, &config)?;
+    let examples = examples(&run.recipe()?)?;
     let original = run.encoder::<Inference>(&Default::default())?;
-    let expected = compare::embed(&original, &windows);
-    let shape = encoder::input_shape(&config);
-    let mut difference = compare::max_abs(&embed_onnx(&onnx, &shape, &windows)?, &expected);
+    let expected = compare::embed(&original, &examples.concat());
+    let shape = config.input_shape();
+    let all = embed_onnx(&onnx, &shape, &examples.concat())?;
+    let mut difference = compare::max_abs(&all, &expected);
     // One by one as well: the runtime does not batch.
-    let rows = windows.chunks_exact(front_end.output_len());
-    for (window, expected) in rows.zip(expected.chunks_exact(config.output)) {
-        let alone = embed_onnx(&onnx, &shape, window)?;
+    for (example, expected) in examples.iter().zip(expected.chunks_exact(config.output())) {
+        let alone = embed_onnx(&onnx, &shape, example)?;
         difference = difference.max(compare::max_abs(&alone, expected));
     }
     Ok((onnx, difference))

@@ -1,8 +1,9 @@
 //! Trains encoders and makes packs.
 //!
 //! ```text
-//! recipe + text model ─anchor─▶ anchor ─┐
-//! recipe + data ────────────────────────┴─fit─▶ run folder ─eval, export─▶ ─pack─▶ one file
+//! words, pictures + frozen model ─anchor─▶ anchor ─┐
+//! recipe + data ───────────────────────────────────┴─fit─▶ run folder ─eval, export─▶ ─pack─▶ one file
+//!                                                                       └─report─▶ one page
 //! ```
 //!
 //! Results go to stdout, everything else to stderr. The exit status is 0 if all went well, 1 if a
@@ -16,14 +17,15 @@ mod anchor;
 mod eval;
 mod export;
 mod fit;
-mod labelled;
 mod metrics;
 mod onnx;
 mod pack;
 mod parity;
+mod progress;
 mod recipe;
 mod report;
 mod run;
+mod samples;
 mod table;
 
 /// Trains encoders and makes packs.

@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
-use sensorium_core::feature::ImuOrder;
 use sensorium_pack::npy;
 use sensorium_pack::{
-    DataSet, Encoder, FORMAT, FrontEnd, Golden, Manifest, Modality, PackWriter, Provenance,
-    Scoring, Space, VERSION,
+    DataSet, Encoder, FORMAT, Golden, Manifest, Modality, PackWriter, Provenance, Scoring, Space,
+    VERSION,
 };
 use serde::Serialize;
 
 use crate::anchor::Anchor;
 use crate::eval::Report;
-use crate::export::{MAX_ABS, embed_onnx, export, windows};
-use crate::recipe::{Background, Class, Recipe};
+use crate::export::{MAX_ABS, embed_onnx, examples, export};
+use crate::recipe::{Background, Binding, Class, Recipe};
 use crate::run::{Facts, RunDir};
 
 /// Puts trainings, measured by `eval`, into one file. Equal trainings give equal bytes.
@@ -31,10 +30,26 @@ pub struct Args {
     name: Option<String>,
 }
 
-/// What an encoder that was trained on text alone has to say of itself.
-const BINDING: &str = "Language-anchored: trained directly against frozen sentence embeddings of \
-    activity names and descriptions. No image-IMU pairs existed, so this encoder was not bound \
-    through images as ImageBind's is, and its space is the text model's, not an image-text one.";
+/// What an encoder was bound to, in plain words.
+fn binding(recipe: &Recipe, facts: &Facts) -> String {
+    let (sense, text) = (recipe.modality(), &recipe.text.model);
+    match recipe.binding {
+        Binding::Words { .. } => format!(
+            "Language-anchored: trained directly against frozen sentence embeddings ({text}) of \
+             the names and descriptions of its classes. It was not bound through images as \
+             ImageBind's encoders are, and its space is the text model's."
+        ),
+        Binding::Images { .. } => format!(
+            "Bound through images: trained on pairs of {sense} and pictures alone, against frozen \
+             embeddings of the pictures (space {}). It never met a word; text names it because the \
+             pictures' space is that of {text}.",
+            facts
+                .images
+                .as_deref()
+                .map_or("unknown", |id| &id[..id.len().min(16)])
+        ),
+    }
+}
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
@@ -132,24 +147,18 @@ impl Contents {
     fn add_encoder(&mut self, recipe: &Recipe, onnx: Vec<u8>) -> anyhow::Result<()> {
         let name = &recipe.name;
         let member = |file: &str| format!("encoders/{name}/{file}");
-        let front_end = recipe.front_end().context("front_end.units")?;
-        let (count, input) = windows(&front_end)?;
+        let (shape, examples) = (recipe.encoder.input_shape(), examples(recipe)?);
         // As the runtime runs them: one at a time.
         let mut output = Vec::new();
-        for window in input.chunks_exact(front_end.output_len()) {
-            output.extend(embed_onnx(&onnx, &recipe.encoder.input.shape(), window)?);
+        for example in &examples {
+            output.extend(embed_onnx(&onnx, &shape, example)?);
         }
         let encoder = Encoder {
             name: name.clone(),
-            modality: Modality::Imu,
+            modality: recipe.modality(),
             space: recipe.text.space.clone(),
             model: member("encoder.onnx"),
-            front_end: FrontEnd::Imu {
-                rate_hz: front_end.rate_hz,
-                samples: front_end.samples,
-                units: recipe.front_end.units.clone(),
-                order: ImuOrder::default(),
-            },
+            front_end: recipe.front_end.clone(),
             scoring: Scoring {
                 temperature: recipe.scoring.temperature,
                 enter: recipe.scoring.enter,
@@ -161,9 +170,9 @@ impl Contents {
                 max_abs: MAX_ABS,
             },
         };
-        let channels = front_end.output_len() / front_end.samples;
-        let input = npy::to_bytes(&[count, channels, front_end.samples], &input)?;
-        let output = npy::to_bytes(&[count, recipe.encoder.output], &output)?;
+        let input_shape = [&[examples.len()], &shape[..]].concat();
+        let input = npy::to_bytes(&input_shape, &examples.concat())?;
+        let output = npy::to_bytes(&[examples.len(), recipe.encoder.output()], &output)?;
         self.writer.add(&encoder.model, onnx);
         self.writer.add(&encoder.golden.input, input);
         self.writer.add(&encoder.golden.output, output);
@@ -173,6 +182,7 @@ impl Contents {
 
     /// A class that two encoders know by the same words is one class of both.
     fn add_classes(&mut self, recipe: &Recipe) -> anyhow::Result<()> {
+        let modality = recipe.modality();
         for class in &recipe.classes {
             let entries = &mut self.classes.class;
             match entries
@@ -181,13 +191,13 @@ impl Contents {
             {
                 None => entries.push(ClassEntry {
                     class: class.clone(),
-                    modalities: vec![Modality::Imu],
+                    modalities: vec![modality],
                 }),
                 Some(known) if known.class != *class => {
                     bail!("class {:?} is another in an earlier training", class.name)
                 }
-                Some(known) if !known.modalities.contains(&Modality::Imu) => {
-                    known.modalities.push(Modality::Imu);
+                Some(known) if !known.modalities.contains(&modality) => {
+                    known.modalities.push(modality);
                 }
                 Some(_) => {}
             }
@@ -221,17 +231,23 @@ impl Contents {
     }
 }
 
+/// Most people, speakers or sequences that are named one by one.
+const MAX_NAMED: usize = 20;
+
 fn provenance(recipe: &Recipe, facts: &Facts, report: &Report) -> Provenance {
-    let mut split = format!(
-        "by person: {:?} held out ({} windows), {} others trained on ({} windows)",
-        facts.held_out_people,
-        facts.held_out_windows,
-        facts.training_people.len(),
-        facts.training_windows
-    );
+    let mut split = match facts.held_out_groups.len() {
+        count @ 0..=MAX_NAMED => format!("{count} groups {:?} held out", facts.held_out_groups),
+        count => format!("{count} groups held out"),
+    };
+    split.push_str(&format!(
+        " ({} samples), {} others trained on ({} samples)",
+        facts.held_out_samples,
+        facts.training_groups.len(),
+        facts.training_samples
+    ));
     if let Some((fold, folds)) = facts.fold {
         split.push_str(&format!(
-            "; an inner fold, {fold} of {folds}, of the recipe's training people"
+            "; an inner fold, {fold} of {folds}, of the recipe's training groups"
         ));
     }
     if !recipe.unseen_classes.is_empty() {
@@ -242,11 +258,15 @@ fn provenance(recipe: &Recipe, facts: &Facts, report: &Report) -> Provenance {
     }
     Provenance {
         encoder: recipe.name.clone(),
-        binding: BINDING.to_owned(),
-        data: vec![DataSet {
-            name: recipe.data.name.clone(),
-            licence: recipe.data.licence.clone(),
-        }],
+        binding: binding(recipe, facts),
+        data: recipe
+            .data
+            .iter()
+            .map(|set| DataSet {
+                name: set.name.clone(),
+                licence: set.licence.clone(),
+            })
+            .collect(),
         split,
         command: facts.command.clone(),
         seed: facts.seed,

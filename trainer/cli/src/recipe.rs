@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use sensorium_core::feature::ImuFrontEnd;
-use sensorium_data::ImuAugmentation;
+use sensorium_core::feature::FrontEnd;
+use sensorium_data::{Augmentations, Modality, SetConfig, SplitConfig};
 use sensorium_engine::keys::from_toml;
-use sensorium_model::{EncoderConfig, InputConfig};
+use sensorium_model::{Sense, TowerConfig};
 use serde::{Deserialize, Serialize};
 
 mod check;
@@ -19,20 +19,25 @@ pub struct Recipe {
     /// Name of the encoder and of its pack.
     pub name: String,
     /// What it is trained on.
-    pub data: Data,
+    pub data: Vec<SetConfig>,
+    /// Where the picture of a sample is, if not beside it.
+    #[serde(default)]
+    pub pairing: Option<Pairing>,
     /// Who it is measured on.
-    pub split: Split,
+    pub split: SplitConfig,
     /// What it is given.
     pub front_end: FrontEnd,
     /// Its dimensions.
-    pub encoder: EncoderConfig,
-    /// What it is bound to.
+    pub encoder: TowerConfig,
+    /// The words of its space.
     pub text: Text,
+    /// What it is bound to.
+    pub binding: Binding,
     /// How it is trained.
     pub training: Training,
-    /// What is done to windows in training.
+    /// What is done to samples in training.
     #[serde(default)]
-    pub augmentation: ImuAugmentation,
+    pub augmentation: Augmentations,
     /// How its cosines become scores.
     pub scoring: Scoring,
     /// What it tells apart.
@@ -49,43 +54,17 @@ pub struct Recipe {
     pub groups: Vec<Group>,
 }
 
-/// A set of windows in a folder.
+/// Where the pictures are that samples are bound to: in a set of their own, each sample with any
+/// picture of its label, another one each time.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Data {
-    /// Its name and where it is described.
-    pub name: String,
-    /// Its terms.
-    pub licence: String,
-    /// Array `[windows, samples, 6]`.
-    pub windows: PathBuf,
-    /// CSV file with a row a window.
-    pub index: PathBuf,
-    /// Sample rate, in hertz.
-    pub rate_hz: f32,
-    /// Units of the channels.
-    pub units: String,
+pub struct Pairing {
+    /// Name of the set with the pictures. Its `split` says which of them training must not see;
+    /// samples are measured against those.
+    pub pictures: String,
 }
 
-/// What training must not see.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Split {
-    /// People.
-    pub held_out_people: Vec<u32>,
-}
-
-/// The encoder's rate and units.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FrontEnd {
-    /// Sample rate, in hertz.
-    pub rate_hz: f32,
-    /// Units of the channels.
-    pub units: String,
-}
-
-/// The frozen text tower.
+/// The words of the space.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
@@ -97,14 +76,65 @@ pub struct Text {
     pub phrases: PathBuf,
 }
 
-/// The optimiser and the loss.
+/// What an encoder is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(tag = "to", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Binding {
+    /// The words of a sample's class, against those of all others.
+    Words {
+        /// Divides cosines; the smaller, the more the nearest wrong class matters.
+        temperature: f64,
+        /// Share of the target spread over all classes.
+        #[serde(default)]
+        label_smoothing: f64,
+    },
+    /// The frozen embedding of a sample's picture, against those of the rest of the batch. Neither
+    /// words nor labels take part.
+    Images {
+        /// What is asked of a pair.
+        #[serde(default)]
+        loss: PairLossKind,
+        /// Divides cosines; an encoder that has a scale of its own does without.
+        #[serde(default)]
+        temperature: Option<f64>,
+        /// Pictures whose embeddings are at least this alike count as one: none of them is another's
+        /// negative. 1 does so for copies only.
+        #[serde(default = "one")]
+        same_above: f32,
+    },
+}
+
+/// A loss of pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairLossKind {
+    /// InfoNCE both ways.
+    #[default]
+    Symmetric,
+    /// InfoNCE, each picture looks for its own sample.
+    FromImage,
+    /// InfoNCE, each sample looks for its own picture.
+    ToImage,
+    /// The sigmoid loss of SigLIP.
+    Sigmoid,
+}
+
+fn one() -> f32 {
+    1.0
+}
+
+/// The optimiser.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
-    /// Times that as many windows are drawn as there are.
+    /// Times that as many samples are drawn as there are.
     pub epochs: usize,
-    /// Windows in a step.
+    /// Samples in a step.
     pub batch: usize,
+    /// Samples that are held in memory with all that leads to their embeddings; the whole batch by
+    /// default. Gradients are those of the whole batch all the same.
+    #[serde(default)]
+    pub chunk: Option<usize>,
     /// At its highest.
     pub learning_rate: f64,
     /// Share of all steps in which the rate rises.
@@ -117,11 +147,8 @@ pub struct Training {
     pub weight_decay: f32,
     /// Longest gradient.
     pub clip_norm: f64,
-    /// InfoNCE's.
-    pub temperature: f64,
-    /// Share of the target spread over all classes.
-    pub label_smoothing: f64,
-    /// 0 draws every window alike, 1 every class alike.
+    /// 0 draws every sample alike, 1 every class alike.
+    #[serde(default)]
     pub class_balance: f64,
 }
 
@@ -200,22 +227,16 @@ impl Recipe {
         }
     }
 
-    /// The encoder's front end.
+    /// The sense of the encoder, as data sets and packs call it.
     #[must_use]
-    pub fn front_end(&self) -> Option<ImuFrontEnd> {
-        Some(ImuFrontEnd {
-            rate_hz: self.front_end.rate_hz,
-            samples: self.samples()?,
-            units: self.front_end.units.parse().ok()?,
-        })
-    }
-
-    /// Samples of a window; none if the encoder is not of inertial data.
-    #[must_use]
-    pub fn samples(&self) -> Option<usize> {
-        match self.encoder.input {
-            InputConfig::Imu { samples, .. } => Some(samples),
-            _ => None,
+    pub fn modality(&self) -> Modality {
+        match self.encoder.sense() {
+            Sense::Vision => Modality::Image,
+            Sense::Text => Modality::Text,
+            Sense::Audio => Modality::Audio,
+            Sense::Depth => Modality::Depth,
+            Sense::Thermal => Modality::Thermal,
+            Sense::Imu => Modality::Imu,
         }
     }
 

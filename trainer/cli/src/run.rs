@@ -9,13 +9,15 @@
 //! | `metrics.jsonl` | one object an epoch |
 //! | `state.bin` | what the next step depends on, to go on after a break |
 //! | `eval.json` | what `eval` measured |
+//! | `held_out.safetensors` | what `report` makes a page of |
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use burn::prelude::Backend;
+use sensorium_data::SplitConfig;
 use sensorium_model::weights::Weights;
-use sensorium_model::{Encoder, EncoderConfig};
+use sensorium_model::{Tower, TowerConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -36,21 +38,27 @@ pub struct Facts {
     pub seed: u64,
     /// Epochs that were asked for.
     pub epochs: usize,
-    /// Inner fold and number of folds, if the held-out people are training people of the recipe.
+    /// Groups that were held out instead of those of the recipe.
+    #[serde(default)]
+    pub hold_out: Vec<String>,
+    /// Inner fold and number of folds, if the held-out groups are training groups of the recipe.
     pub fold: Option<(usize, usize)>,
     /// Classes that training did not see.
     #[serde(default)]
     pub unseen_classes: Vec<String>,
     /// What it was computed on.
     pub backend: String,
-    /// People who were trained on.
-    pub training_people: Vec<u32>,
-    /// People who were not.
-    pub held_out_people: Vec<u32>,
-    /// Windows that were trained on.
-    pub training_windows: usize,
-    /// Windows of the held-out people.
-    pub held_out_windows: usize,
+    /// The space of the pictures that it was bound to, by its identity.
+    #[serde(default)]
+    pub images: Option<String>,
+    /// People, speakers or sequences that were trained on.
+    pub training_groups: Vec<String>,
+    /// Those that were not.
+    pub held_out_groups: Vec<String>,
+    /// Samples that were trained on.
+    pub training_samples: usize,
+    /// Samples of the held-out groups.
+    pub held_out_samples: usize,
 }
 
 /// Metadata key of a checkpoint.
@@ -103,6 +111,7 @@ impl RunDir {
             "checkpoint.safetensors",
             "metrics.jsonl",
             "eval.json",
+            crate::table::FILE,
         ] {
             match std::fs::remove_file(run.path(stale)) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -144,11 +153,17 @@ impl RunDir {
         self.read_json("run.json")
     }
 
-    /// The recipe, less the classes that this training left out.
+    /// The recipe as this training used it: less the classes that it left out, and with the groups
+    /// that it held out.
     pub fn recipe(&self) -> anyhow::Result<Recipe> {
-        let path = self.path("recipe.toml");
+        let (path, facts) = (self.path("recipe.toml"), self.facts()?);
         let mut recipe = Recipe::open(&path)?;
-        recipe.leave_out(&self.facts()?.unseen_classes, &path)?;
+        recipe.leave_out(&facts.unseen_classes, &path)?;
+        if !facts.hold_out.is_empty() {
+            recipe.split = SplitConfig::Group {
+                held_out: facts.hold_out,
+            };
+        }
         Ok(recipe)
     }
 
@@ -158,18 +173,14 @@ impl RunDir {
     }
 
     /// Keeps weights, in the place of those kept before.
-    pub fn save_checkpoint<B: Backend>(
-        &self,
-        encoder: &Encoder<B>,
-        config: &EncoderConfig,
-    ) -> anyhow::Result<()> {
+    pub fn save_checkpoint<B: Backend>(&self, encoder: &Tower<B>) -> anyhow::Result<()> {
         let mut weights = encoder.to_weights();
-        weights.set_metadata(ENCODER, serde_json::to_string(config)?);
+        weights.set_metadata(ENCODER, serde_json::to_string(&encoder.config())?);
         self.write("checkpoint.safetensors", &weights.to_bytes()?)
     }
 
     /// The weights, and the dimensions that they are for.
-    pub fn checkpoint(&self) -> anyhow::Result<(Weights, EncoderConfig)> {
+    pub fn checkpoint(&self) -> anyhow::Result<(Weights, TowerConfig)> {
         let path = self.path("checkpoint.safetensors");
         let read = || -> anyhow::Result<_> {
             let weights = Weights::read(&path)?;
@@ -181,7 +192,7 @@ impl RunDir {
     }
 
     /// The encoder with its weights.
-    pub fn encoder<B: Backend>(&self, device: &B::Device) -> anyhow::Result<Encoder<B>> {
+    pub fn encoder<B: Backend>(&self, device: &B::Device) -> anyhow::Result<Tower<B>> {
         let (weights, config) = self.checkpoint()?;
         Ok(config.init(device)?.with_weights(&weights)?)
     }

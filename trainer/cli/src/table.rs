@@ -219,7 +219,6 @@ impl Table {
     /// # Errors
     ///
     /// A table that does not fit together, or a file that cannot be written.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for `eval`, which measures"))]
     pub fn write(&self, path: &Path) -> Result<(), TableError> {
         self.check()?;
         let mut weights = Weights::new();

@@ -45,6 +45,8 @@ pub fn gradients<B: AutodiffBackend, M: AutodiffModule<B>>(
     };
 
     let mut sum = GradientsAccumulator::new();
+    // What the loss itself takes of the module, such as a scale.
+    sum.accumulate(module, GradientsParams::from_grads(gradients, module));
     let mut first = 0;
     for (chunk, rows) in rows.into_iter().enumerate() {
         let wanted = Tensor::from_inner(wanted.clone().narrow(0, first, rows));

@@ -9,7 +9,8 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
-    BatchNorm, BatchNormConfig, Dropout, DropoutConfig, Linear, LinearConfig, PaddingConfig2d,
+    BatchNorm, BatchNormConfig, Dropout, DropoutConfig, GroupNorm, GroupNormConfig, Linear,
+    LinearConfig, PaddingConfig2d,
 };
 use burn::prelude::*;
 use burn::tensor::{activation, module};
@@ -44,6 +45,7 @@ pub struct ConvEncoder<B: Backend> {
 struct Layer<B: Backend> {
     conv: Option<Conv2d<B>>,
     norm: Option<BatchNorm<B>>,
+    group_norm: Option<GroupNorm<B>>,
     dropout: Option<Dropout>,
 }
 
@@ -79,6 +81,7 @@ impl LayerConfig {
         let mut layer = Layer {
             conv: None,
             norm: None,
+            group_norm: None,
             dropout: None,
         };
         match *self {
@@ -102,6 +105,10 @@ impl LayerConfig {
                         fan_out_only: false,
                     });
                 layer.conv = Some(conv.init(device));
+                if let Norm::Group(groups) = norm {
+                    let norm = GroupNormConfig::new(groups, channels).with_epsilon(NORM_EPSILON);
+                    layer.group_norm = Some(norm.init(device));
+                }
                 layer.norm = (norm == Norm::Batch).then(|| {
                     BatchNormConfig::new(channels)
                         .with_epsilon(NORM_EPSILON)
@@ -110,7 +117,11 @@ impl LayerConfig {
                 });
             }
             Self::Dropout { share } => layer.dropout = Some(DropoutConfig::new(share).init()),
-            Self::Standardise {} | Self::Pool { .. } | Self::JoinFrames {} => {}
+            Self::Level { .. }
+            | Self::Centre { .. }
+            | Self::Pool { .. }
+            | Self::JoinRows {}
+            | Self::JoinFrames {} => {}
         }
         layer
     }
@@ -142,13 +153,18 @@ impl<B: Backend> ConvEncoder<B> {
             .reshape([batch * frames, channels, height, width]);
         for (layer, config) in self.layers.iter().zip(&self.config.layers) {
             x = match *config {
-                LayerConfig::Standardise {} => standardised(x),
+                LayerConfig::Level { floor } => level(x, floor),
+                LayerConfig::Centre { spread } => centred(x, spread),
                 LayerConfig::Conv {
                     activation,
                     residual,
                     ..
                 } => layer.convolved(x, activation, residual),
                 LayerConfig::Pool { by, kernel } => pooled(x, by, kernel),
+                LayerConfig::JoinRows {} => {
+                    let [all, channels, height, width] = x.dims();
+                    x.reshape([all, channels * height, 1, width])
+                }
                 LayerConfig::JoinFrames {} => join_frames(x, batch),
                 LayerConfig::Dropout { .. } => match &layer.dropout {
                     Some(dropout) => dropout.forward(x),
@@ -184,9 +200,14 @@ impl<B: Backend> Layer<B> {
         if let Some(norm) = &self.norm {
             y = batch_norm(norm, y);
         }
-        if kind == Activation::Relu {
-            y = activation::relu(y);
+        if let Some(norm) = &self.group_norm {
+            y = norm.forward(y);
         }
+        y = match kind {
+            Activation::None => y,
+            Activation::Relu => activation::relu(y),
+            Activation::Gelu => activation::gelu(y),
+        };
         match before {
             Some(before) => before + y,
             None => y,
@@ -220,8 +241,20 @@ fn batch_norm<B: Backend>(norm: &BatchNorm<B>, x: Tensor<B, 4>) -> Tensor<B, 4> 
     centred * (gamma / (variance + NORM_EPSILON).sqrt()) + beta
 }
 
-fn standardised<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+fn level<B: Backend>(x: Tensor<B, 4>, floor: f64) -> Tensor<B, 4> {
+    let [all, ..] = x.dims();
+    let largest = x
+        .clone()
+        .reshape([all, 1, 1, x.dims().iter().product::<usize>() / all]);
+    let relative = (x - largest.max_dim(3)).exp();
+    (relative + floor).log() - floor.ln()
+}
+
+fn centred<B: Backend>(x: Tensor<B, 4>, spread: bool) -> Tensor<B, 4> {
     let centred = x.clone() - x.mean_dim(3);
+    if !spread {
+        return centred;
+    }
     let variance = (centred.clone() * centred.clone()).mean_dim(3);
     centred / (variance + NORM_EPSILON).sqrt()
 }

@@ -5,6 +5,8 @@
 //! floating point and goes on from there in exact fractions, so a length that binary floats cannot
 //! hold, such as 3.3 s, moves clips one sample forward; another sample is another spectrogram.
 
+use core::ops::Range;
+
 /// First sample of clip `index` of `clips`, each `clip_samples` long, in a recording of `samples` at
 /// a rate. All begin at 0 where the recording is no longer than a clip.
 ///
@@ -16,6 +18,15 @@ pub fn first_sample(samples: u64, rate_hz: u32, clip_samples: u64, index: u64, c
     assert!(rate_hz > 0, "first_sample: a rate of 0");
     let duration_s = samples as f64 / f64::from(rate_hz);
     ClipTimes::new(duration_s, rate_hz, clip_samples, clips).first_sample(index)
+}
+
+/// The windows of `len` samples that a recording is embedded by when all of it counts: half a window
+/// apart, and one at its end. One of all that there is where it is no longer than a window.
+pub fn covering(samples: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
+    let len = len.min(samples);
+    let last = samples - len;
+    let starts = (0..last).step_by((len / 2).max(1)).chain([last]);
+    starts.map(move |start| start..start + len)
 }
 
 /// Clips of a recording whose length is known in seconds.

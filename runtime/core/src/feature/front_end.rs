@@ -138,6 +138,19 @@ impl FrontEnd {
 }
 
 impl Processor {
+    /// The kind of front end that it is, as manifests have it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Imu(..) => "imu",
+            Self::Sound(_) => "log-mel",
+            Self::Image(_) => "image",
+            Self::Thermal(_) => "thermal",
+            Self::Depth(_) => "depth",
+            Self::Frames(_) => "frames",
+        }
+    }
+
     /// Shape of the features of one input, without the axis that counts inputs.
     #[must_use]
     pub fn output_shape(&self) -> Vec<usize> {

@@ -7,16 +7,15 @@ use anyhow::{Context, ensure};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use sensorium_core::bank::normalize;
-use sensorium_core::feature::Image;
+use sensorium_core::feature::{FrontEnd, Image, ImageFrontEnd, ImageSpec};
 use sensorium_core::text::{CONTEXT, ClipTokenizer, END_OF_TEXT};
 use sensorium_engine::text::TextTower;
 use sensorium_model::backend::Inference;
 use sensorium_model::checkpoint::Checkpoint;
-use sensorium_model::{Encoder, EncoderConfig, Input, InputConfig, Sense};
+use sensorium_model::{Encoder, EncoderConfig, Input, InputConfig, Sense, Tower};
 use serde::{Deserialize, Serialize};
 
 use super::Anchor;
-use super::picture::{ImageFrontEnd, ImageSpec};
 use super::space::{AnchorSpace, Identity, centred, text_model_digest, unit};
 use crate::run::RunDir;
 
@@ -58,8 +57,6 @@ pub struct RunSpec {
     pub name: String,
     /// The training's folder.
     pub dir: PathBuf,
-    /// What the encoder is given.
-    pub image: ImageSpec,
     /// What shows through transparent pixels; without it, transparency is dropped.
     pub background: Option<[u8; 3]>,
     /// Folder with the text model, for words that are not among the training's.
@@ -68,22 +65,22 @@ pub struct RunSpec {
 
 /// An encoder of pictures.
 struct VisionTower {
-    encoder: Encoder<Inference>,
+    encoder: Tower<Inference>,
     front_end: ImageFrontEnd,
 }
 
 impl VisionTower {
-    fn new(encoder: Encoder<Inference>, image: &ImageSpec) -> anyhow::Result<Self> {
+    fn new(encoder: Tower<Inference>, image: &ImageSpec) -> anyhow::Result<Self> {
         let front_end = ImageFrontEnd::new(image).context("image")?;
-        let shape = front_end.output_shape();
-        let InputConfig::Vision { side, .. } = encoder.config().input else {
-            let sense = encoder.config().sense();
-            anyhow::bail!("the encoder is of {sense}, expected vision");
-        };
+        let (sense, shape) = (encoder.config().sense(), front_end.output_shape());
         ensure!(
-            shape == [3, side, side],
-            "the image front end makes pictures of {shape:?}, expected [3, {side}, {side}], the \
-             encoder's"
+            sense == Sense::Vision,
+            "the encoder is of {sense}, expected vision"
+        );
+        let taken = encoder.config().input_shape();
+        ensure!(
+            shape == taken,
+            "the image front end makes pictures of {shape:?}, expected {taken:?}, the encoder's"
         );
         Ok(Self { encoder, front_end })
     }
@@ -175,7 +172,7 @@ impl CheckpointSpec {
         Ok(CheckpointSpace {
             name: self.name.clone(),
             id: id.finish(),
-            vision: VisionTower::new(vision, &self.image)?,
+            vision: VisionTower::new(Tower::Transformer(vision), &self.image)?,
             text,
             tokenizer: ClipTokenizer::new(),
         })
@@ -224,6 +221,17 @@ pub struct RunSpace {
 const SAME_MODEL_COSINE: f32 = 0.99;
 
 impl RunSpec {
+    /// The space of a training's folder, with no words but its own.
+    pub fn of(dir: &Path) -> Self {
+        let name = dir.file_name().unwrap_or(dir.as_os_str());
+        Self {
+            name: name.to_string_lossy().into_owned(),
+            dir: dir.to_owned(),
+            background: None,
+            text_model: None,
+        }
+    }
+
     /// Loads the encoder and its words.
     ///
     /// # Errors
@@ -234,8 +242,11 @@ impl RunSpec {
         let run = RunDir::open(&dir)?;
         let anchor = run.anchor()?;
         let encoder = run.encoder::<Inference>(&Default::default())?;
-        let vision = VisionTower::new(encoder, &self.image).with_context(|| format!("{dir:?}"))?;
-        let output = vision.encoder.config().output;
+        let FrontEnd::Image(image) = run.recipe()?.front_end else {
+            anyhow::bail!("{dir:?}: the encoder is not of pictures");
+        };
+        let vision = VisionTower::new(encoder, &image).with_context(|| format!("{dir:?}"))?;
+        let output = vision.encoder.config().output();
         ensure!(
             output == anchor.dim(),
             "{dir:?}: the encoder gives {output} numbers, expected {}, its words'",
@@ -243,7 +254,7 @@ impl RunSpec {
         );
         let mut id = Identity::new("run")
             .file("weights", &run.path("checkpoint.safetensors"))?
-            .parameters("image", &self.image)?;
+            .parameters("image", &image)?;
         id = id.file("anchor", &run.path("anchor.safetensors"))?;
         let texts = match &self.text_model {
             None => None,

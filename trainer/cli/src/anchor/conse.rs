@@ -12,13 +12,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use rayon::prelude::*;
-use sensorium_core::feature::Image;
+use sensorium_core::feature::{Image, ImageSpec};
 use sensorium_engine::text::TextTower;
 use serde::{Deserialize, Serialize};
 
 use super::cache::{AnchorCache, Key};
 use super::model::{Output, Pooling};
-use super::picture::ImageSpec;
 use super::space::{AnchorSpace, Identity, centred, text_model_digest};
 use super::tower::ImageTower;
 

@@ -72,3 +72,16 @@ impl AnchorSpec {
         })
     }
 }
+
+/// The space of a file that says what it is made of, or of the folder of an earlier training.
+///
+/// # Errors
+///
+/// Those of [`AnchorSpec::read`] and [`AnchorSpec::open`].
+pub fn open_space(path: &Path, cache: &AnchorCache) -> anyhow::Result<Box<dyn AnchorSpace>> {
+    if path.is_dir() {
+        return Ok(Box::new(RunSpec::of(path).open(Path::new(""))?));
+    }
+    let base = path.parent().unwrap_or(Path::new(""));
+    AnchorSpec::read(path)?.open(base, cache)
+}

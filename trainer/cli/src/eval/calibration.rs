@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn the_best_temperature_makes_scores_as_sure_as_they_are_right() {
         let predictions = Predictions {
-            users: vec![1; 4],
+            groups: vec!["one".into(); 4],
             classes: vec![0, 0, 0, 1],
             cosines: vec![vec![0.5, 0.3]; 4],
             background: vec![vec![]; 4],

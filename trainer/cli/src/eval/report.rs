@@ -13,14 +13,14 @@ use crate::recipe::Recipe;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// Held-out windows.
-    pub windows: usize,
+    /// Held-out samples that have a class.
+    pub samples: usize,
     /// Top-1 among all classes.
     pub accuracy: f64,
-    /// Mean over classes of the share of a class's windows that are named rightly.
+    /// Mean over classes of the share of a class's samples that are named rightly.
     pub mean_class_recall: f64,
-    /// Person by person.
-    pub people: Vec<Person>,
+    /// Person by person, speaker by speaker, sequence by sequence.
+    pub held_out: Vec<HeldOut>,
     /// The recipe's groups, and the classes that training did not see.
     pub groups: Vec<GroupReport>,
     /// Names of the classes, in the order of `confusion`.
@@ -33,14 +33,14 @@ pub struct Report {
     pub best_calibration: Fit,
 }
 
-/// One person.
+/// One person, speaker or sequence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Person {
-    /// The person's number.
-    pub user: u32,
-    /// The person's windows.
-    pub windows: usize,
+pub struct HeldOut {
+    /// Its name.
+    pub group: String,
+    /// Its samples.
+    pub samples: usize,
     /// Top-1 among all classes.
     pub accuracy: f64,
 }
@@ -51,20 +51,23 @@ pub struct Person {
 pub struct GroupReport {
     /// The group's name.
     pub name: String,
-    /// Windows of its classes.
-    pub windows: usize,
-    /// Top-1 of its windows among all classes.
+    /// Samples of its classes.
+    pub samples: usize,
+    /// Top-1 of its samples among all classes.
     pub among_all: f64,
-    /// Top-1 of its windows among its own classes.
+    /// Top-1 of its samples among its own classes.
     pub among_own: f64,
 }
+
+/// Most people, speakers or sequences that are named one by one.
+const MAX_NAMED: usize = 40;
 
 /// Name of the group of classes that training did not see.
 const UNSEEN: &str = "unseen";
 
 impl Report {
     /// Measures predictions.
-    pub fn new(recipe: &Recipe, predictions: &Predictions, people: &[u32]) -> Self {
+    pub fn new(recipe: &Recipe, predictions: &Predictions, held_out: &[String]) -> Self {
         let count = recipe.classes.len();
         let all: Vec<usize> = (0..count).collect();
         let mut confusion = vec![vec![0; count]; count];
@@ -73,14 +76,15 @@ impl Report {
                 confusion[predictions.classes[window]][named] += 1;
             }
         }
-        let people = people
+        let held_out = held_out
             .iter()
-            .map(|&user| Person {
-                user,
-                windows: predictions.users.iter().filter(|&&u| u == user).count(),
-                accuracy: predictions
-                    .share(|window| predictions.users[window] == user, &all)
-                    .unwrap_or(0.0),
+            .filter_map(|group| {
+                let is_of = |sample: usize| predictions.groups[sample] == *group;
+                Some(HeldOut {
+                    group: group.clone(),
+                    samples: (0..predictions.len()).filter(|&i| is_of(i)).count(),
+                    accuracy: predictions.share(is_of, &all)?,
+                })
             })
             .collect();
         let recalls: Vec<f64> = all
@@ -98,10 +102,10 @@ impl Report {
             .map(|(name, classes)| group(predictions, name, &classes, &all))
             .collect();
         Self {
-            windows: predictions.len(),
+            samples: predictions.len(),
             accuracy: predictions.accuracy(),
             mean_class_recall: recalls.iter().sum::<f64>() / recalls.len().max(1) as f64,
-            people,
+            held_out,
             groups,
             classes: recipe.classes.iter().map(|c| c.name.clone()).collect(),
             confusion,
@@ -118,7 +122,7 @@ impl Report {
                 "held-out mean class recall".to_owned(),
                 self.mean_class_recall,
             ),
-            ("held-out windows".to_owned(), self.windows as f64),
+            ("held-out samples".to_owned(), self.samples as f64),
         ]);
         for group in &self.groups {
             let name = &group.name;
@@ -128,11 +132,11 @@ impl Report {
                 group.among_own,
             );
         }
-        for person in &self.people {
-            metrics.insert(
-                format!("held-out top-1, person {}", person.user),
-                person.accuracy,
-            );
+        // Of many sequences, each by itself would say little.
+        let few = self.held_out.len() <= MAX_NAMED;
+        for held_out in self.held_out.iter().filter(|_| few) {
+            let name = format!("held-out top-1, {}", held_out.group);
+            metrics.insert(name, held_out.accuracy);
         }
         metrics
     }
@@ -142,7 +146,7 @@ fn group(predictions: &Predictions, name: String, classes: &[usize], all: &[usiz
     let belongs = |window: usize| classes.contains(&predictions.classes[window]);
     GroupReport {
         name,
-        windows: (0..predictions.len()).filter(|&w| belongs(w)).count(),
+        samples: (0..predictions.len()).filter(|&w| belongs(w)).count(),
         among_all: predictions.share(belongs, all).unwrap_or(0.0),
         among_own: predictions.share(belongs, classes).unwrap_or(0.0),
     }
@@ -152,26 +156,26 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "all {} classes: {:.4} of {} windows (mean class recall {:.4})",
+            "all {} classes: {:.4} of {} samples (mean class recall {:.4})",
             self.classes.len(),
             self.accuracy,
-            self.windows,
+            self.samples,
             self.mean_class_recall
         )?;
         for group in &self.groups {
             writeln!(
                 f,
-                "{}: {:.4} of {} windows, {:.4} among themselves",
-                group.name, group.among_all, group.windows, group.among_own
+                "{}: {:.4} of {} samples, {:.4} among themselves",
+                group.name, group.among_all, group.samples, group.among_own
             )?;
         }
-        for Person {
-            user,
-            windows,
+        for HeldOut {
+            group,
+            samples,
             accuracy,
-        } in &self.people
+        } in self.held_out.iter().take(MAX_NAMED)
         {
-            writeln!(f, "person {user}: {accuracy:.4} of {windows} windows")?;
+            writeln!(f, "{group}: {accuracy:.4} of {samples} samples")?;
         }
         for (what, fit) in [
             ("recipe's", self.calibration),
@@ -207,30 +211,30 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn shares_are_of_the_right_windows() {
+    fn shares_are_of_the_right_samples() {
         let text = include_str!("../../../recipes/imu-hapt.toml");
         let mut recipe = Recipe::parse(text, Path::new("r.toml")).unwrap();
         recipe.unseen_classes = vec!["lie to stand".into()];
-        // One window named rightly, one basic one taken for a transition, one unseen one missed.
+        // One sample named rightly, one basic one taken for a transition, one unseen one missed.
         let cosines = |best: usize, second: usize| {
             let mut row = vec![0.0; 12];
             (row[best], row[second]) = (0.9, 0.5);
             row
         };
         let predictions = Predictions {
-            users: vec![7, 7, 9],
+            groups: ["7", "7", "9"].map(String::from).to_vec(),
             classes: vec![0, 1, 11],
             cosines: vec![cosines(0, 2), cosines(6, 1), cosines(5, 11)],
             background: vec![vec![]; 3],
         };
-        let report = Report::new(&recipe, &predictions, &[7, 9]);
+        let report = Report::new(&recipe, &predictions, &["7".into(), "9".into()]);
         assert!((report.accuracy - 1.0 / 3.0).abs() < 1e-9);
-        assert_eq!(report.people[0].accuracy, 0.5);
+        assert_eq!(report.held_out[0].accuracy, 0.5);
         let [basic, unseen] = &report.groups[..] else {
             panic!("{:?}", report.groups)
         };
         assert_eq!(
-            (basic.windows, basic.among_all, basic.among_own),
+            (basic.samples, basic.among_all, basic.among_own),
             (2, 0.5, 1.0)
         );
         assert_eq!(
@@ -238,7 +242,7 @@ mod tests {
             (UNSEEN, 0.0, 1.0)
         );
         assert_eq!(report.confusion[1][6], 1);
-        assert_eq!(report.metrics()["held-out top-1, person 9"], 0.0);
-        assert!(report.to_string().contains("person 7: 0.5000 of 2 windows"));
+        assert_eq!(report.metrics()["held-out top-1, 9"], 0.0);
+        assert!(report.to_string().contains("\n7: 0.5000 of 2 samples"));
     }
 }

@@ -1,54 +1,14 @@
 //! Whether the exported file computes what the encoder does.
 
-use crate::export::encoder::input_shape;
 use anyhow::Context;
-use sensorium_core::ImuSample;
-use sensorium_core::feature::ImuFrontEnd;
 use sensorium_model::backend::Inference;
-use sensorium_model::{Encoder, Input};
+use sensorium_model::{Input, Tower};
 use tract_onnx::prelude::{
     DatumExt, Framework, InferenceModelExt, IntoRunnable, TractResult, tvec,
 };
 
 /// Largest difference of an embedding's numbers that is the same embedding.
 pub const MAX_ABS: f32 = 1e-4;
-
-/// Made-up windows that look like a sensor's: at rest, walking, and being turned over.
-pub fn windows(front_end: &ImuFrontEnd) -> anyhow::Result<(usize, Vec<f32>)> {
-    let wave = |hz: f32, t: f32, phase: f32| (std::f32::consts::TAU * hz * t + phase).sin();
-    let rest = |_: f32| ImuSample {
-        accel_mps2: [9.78, -0.42, 0.61],
-        gyro_radps: [0.01, -0.02, 0.005],
-    };
-    let walk = |t: f32| ImuSample {
-        accel_mps2: [
-            9.81 + 2.6 * wave(1.9, t, 0.3) + 1.1 * wave(3.8, t, 1.2),
-            -0.5 + 1.3 * wave(0.95, t, 0.0),
-            0.4 + 1.6 * wave(1.9, t, 2.1),
-        ],
-        gyro_radps: [
-            0.8 * wave(0.95, t, 0.4),
-            0.5 * wave(1.9, t, 1.0),
-            0.4 * wave(0.95, t, 2.5),
-        ],
-    };
-    let turn = |t: f32| {
-        let angle = (t - 1.28).clamp(-0.75, 0.75) + 0.75;
-        ImuSample {
-            accel_mps2: [9.81 * angle.cos(), 0.3, 9.81 * angle.sin()],
-            gyro_radps: [0.05, -f32::from(u8::from((0.53..2.03).contains(&t))), 0.0],
-        }
-    };
-    let kinds: [&dyn Fn(f32) -> ImuSample; 3] = [&rest, &walk, &turn];
-    let mut values = vec![0.0; kinds.len() * front_end.output_len()];
-    let rows = values.chunks_exact_mut(front_end.output_len());
-    for (kind, row) in kinds.iter().zip(rows) {
-        let times = (0..front_end.samples).map(|i| i as f32 / front_end.rate_hz);
-        let samples: Vec<ImuSample> = times.map(kind).collect();
-        front_end.extract(&samples, front_end.rate_hz, row)?;
-    }
-    Ok((kinds.len(), values))
-}
 
 /// The embeddings that an ONNX file gives in tract for all inputs of this shape at once.
 pub fn embed_onnx(onnx: &[u8], shape: &[usize], inputs: &[f32]) -> anyhow::Result<Vec<f32>> {
@@ -70,8 +30,8 @@ pub fn embed_onnx(onnx: &[u8], shape: &[usize], inputs: &[f32]) -> anyhow::Resul
 }
 
 /// The embeddings that the encoder gives for all inputs at once.
-pub fn embed(encoder: &Encoder<Inference>, inputs: &[f32]) -> Vec<f32> {
-    let shape = input_shape(encoder.config());
+pub fn embed(encoder: &Tower<Inference>, inputs: &[f32]) -> Vec<f32> {
+    let shape = encoder.config().input_shape();
     let input = Input::of_shape(inputs.to_vec(), &shape, &Default::default());
     let output = encoder.forward(input);
     output.into_data().iter::<f32>().collect()
@@ -95,8 +55,75 @@ pub fn max_abs(a: &[f32], b: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::encoder::to_onnx;
-    use sensorium_model::{EncoderConfig, InputConfig};
+    use crate::export::to_onnx;
+    use sensorium_model::conv::{Activation, ConvConfig, LayerConfig, Norm, Pooling};
+    use sensorium_model::{EncoderConfig, InputConfig, Sense, TowerConfig};
+
+    fn wave(len: usize) -> Vec<f32> {
+        (0..len).map(|i| (i as f32 * 0.37).sin()).collect()
+    }
+
+    /// Two inputs at once and one alone give what the encoder gives, and equal weights equal bytes.
+    fn same_when_exported(config: &TowerConfig) {
+        let encoder: Tower<Inference> = config.init(&Default::default()).unwrap();
+        let weights = encoder.to_weights();
+        let onnx = to_onnx(&weights, config).unwrap();
+        let shape = config.input_shape();
+        let len = shape.iter().product::<usize>();
+        let values = wave(2 * len);
+        let expected = embed(&encoder, &values);
+        let actual = embed_onnx(&onnx, &shape, &values).unwrap();
+        assert!(max_abs(&actual, &expected) < 1e-5, "{config:?}");
+        let alone = embed_onnx(&onnx, &shape, &values[..len]).unwrap();
+        assert!(max_abs(&alone, &expected[..config.output()]) < 1e-5);
+        assert_eq!(onnx, to_onnx(&weights, config).unwrap());
+    }
+
+    #[test]
+    fn an_exported_net_computes_the_same_with_every_kind_of_layer() {
+        let conv = |channels, groups, stride, norm, residual| LayerConfig::Conv {
+            channels,
+            kernel: [3, 5],
+            stride,
+            groups,
+            norm,
+            activation: if residual {
+                Activation::Gelu
+            } else {
+                Activation::Relu
+            },
+            residual,
+        };
+        let pool = |by, kernel| LayerConfig::Pool { by, kernel };
+        let layers = [
+            LayerConfig::Level { floor: 0.01 },
+            LayerConfig::Centre { spread: true },
+            conv(8, 1, [1, 2], Norm::Batch, false),
+            conv(8, 8, [1, 1], Norm::None, true),
+            conv(8, 2, [1, 1], Norm::Group(4), false),
+            LayerConfig::Centre { spread: false },
+            LayerConfig::Dropout { share: 0.5 },
+            pool(Pooling::MeanMax, Some([1, 3])),
+        ];
+        for input in [vec![6, 31], vec![2, 9, 20], vec![3, 4, 9, 16]] {
+            let mut layers = layers.to_vec();
+            if input.len() == 4 {
+                layers.push(LayerConfig::JoinFrames {});
+                layers.push(conv(5, 1, [1, 1], Norm::Batch, false));
+            }
+            layers.push(LayerConfig::JoinRows {});
+            layers.push(pool(Pooling::Mean, None));
+            same_when_exported(&TowerConfig::Conv(ConvConfig {
+                sense: Sense::Depth,
+                input,
+                layers,
+                output: 20,
+                dropout: 0.1,
+                scale: None,
+                learn_scale: false,
+            }));
+        }
+    }
 
     #[test]
     fn an_exported_encoder_computes_the_same_for_every_sense_with_and_without_extra_keys() {
@@ -122,7 +149,7 @@ mod tests {
             },
         ] {
             for bias_kv in [true, false] {
-                let config = EncoderConfig {
+                same_when_exported(&TowerConfig::Transformer(EncoderConfig {
                     input,
                     dim: 24,
                     blocks: 3,
@@ -130,18 +157,7 @@ mod tests {
                     output: 20,
                     bias_kv,
                     ..EncoderConfig::edge(input.sense())
-                };
-                let encoder: Encoder<Inference> = config.init(&Default::default()).unwrap();
-                let onnx = to_onnx(&encoder.to_weights(), &config).unwrap();
-                let shape = input_shape(&config);
-                let len = shape.iter().product::<usize>();
-                let values: Vec<f32> = (0..2 * len).map(|i| (i as f32 * 0.37).sin()).collect();
-                let expected = embed(&encoder, &values);
-                let actual = embed_onnx(&onnx, &shape, &values).unwrap();
-                assert!(max_abs(&actual, &expected) < 1e-5, "{input:?}, {bias_kv}");
-                let alone = embed_onnx(&onnx, &shape, &values[..len]).unwrap();
-                assert!(max_abs(&alone, &expected[..20]) < 1e-5);
-                assert_eq!(onnx, to_onnx(&encoder.to_weights(), &config).unwrap());
+                }));
             }
         }
     }

@@ -7,7 +7,7 @@
 use sensorium_model::block::{MLP_RATIO, TRUNK_NORM_EPSILON};
 use sensorium_model::encoder::{IMU_CHANNELS, Names, STEM_NORM_EPSILON};
 use sensorium_model::weights::{Weights, WeightsError};
-use sensorium_model::{EncoderConfig, InputConfig, Sense};
+use sensorium_model::{EncoderConfig, InputConfig, Sense, TowerConfig};
 
 use crate::onnx::{Attribute, Graph};
 
@@ -38,17 +38,37 @@ pub fn to_onnx(weights: &Weights, config: &EncoderConfig) -> Result<Vec<u8>, Wei
     let output = writer.head(&x)?;
     Ok(writer.graph.to_bytes(
         &format!("{}-encoder", config.sense()),
-        (config.sense().name(), &input_shape(config)),
+        (
+            config.sense().name(),
+            &TowerConfig::Transformer(*config).input_shape(),
+        ),
         (&output, &[config.output]),
     ))
 }
 
-/// Lengths of the axes of one input.
-pub fn input_shape(config: &EncoderConfig) -> Vec<usize> {
-    match config.input {
-        InputConfig::Vision { side, .. } => vec![3, side, side],
-        input => input.shape(),
-    }
+/// By the error function, as encoders are trained; opset 17 has no operator for it.
+pub fn gelu(graph: &mut Graph, name: &str, x: &str) -> String {
+    let part = |part: &str| format!("{name}.{part}");
+    let root = graph.floats(&part("root"), &[1], &[std::f32::consts::FRAC_1_SQRT_2]);
+    let y = graph.node("Mul", &part("scaled"), &[x, &root], &[]);
+    let y = graph.node("Erf", &part("erf"), &[&y], &[]);
+    let one = graph.floats(&part("shifted.bias"), &[1], &[1.0]);
+    let y = graph.node("Add", &part("shifted"), &[&y, &one], &[]);
+    let y = graph.node("Mul", &part("product"), &[x, &y], &[]);
+    let half = graph.floats(&part("half"), &[1], &[0.5]);
+    graph.node("Mul", name, &[&y, &half], &[])
+}
+
+/// Rows of length 1, as the graph's output.
+pub fn normalised(graph: &mut Graph, x: &str) -> String {
+    let squares = graph.node("Mul", "head.squares", &[x, x], &[]);
+    let axes = graph.ints("head.axes", &[-1]);
+    let keep = [("keepdims", Attribute::Int(1))];
+    let sum = graph.node("ReduceSum", "head.sum", &[&squares, &axes], &keep);
+    let norm = graph.node("Sqrt", "head.length", &[&sum], &[]);
+    let least = graph.floats("head.least", &[1], &[1e-12]);
+    let norm = graph.node("Max", "head.divisor", &[&norm, &least], &[]);
+    graph.node("Div", OUTPUT, &[x, &norm], &[])
 }
 
 struct Writer<'a> {
@@ -186,7 +206,7 @@ impl Writer<'_> {
             &normed,
             (hidden, dim),
         )?;
-        let y = self.gelu(&name("gelu"), &y);
+        let y = gelu(&mut self.graph, &name("gelu"), &y);
         let y = self.linear(
             &name("fc2"),
             &format!("{prefix}.mlp.fc2."),
@@ -272,34 +292,7 @@ impl Writer<'_> {
         let weight = self.weights.expect(&self.names.head(), &[output, dim])?;
         let x = self.matmul("head.proj", &x, weight, output, dim, 1.0);
 
-        let squares = self.graph.node("Mul", "head.squares", &[&x, &x], &[]);
-        let axes = self.graph.ints("head.axes", &[-1]);
-        let sum = self.graph.node(
-            "ReduceSum",
-            "head.sum",
-            &[&squares, &axes],
-            &[("keepdims", Attribute::Int(1))],
-        );
-        let norm = self.graph.node("Sqrt", "head.length", &[&sum], &[]);
-        let least = self.graph.floats("head.least", &[1], &[1e-12]);
-        let norm = self
-            .graph
-            .node("Max", "head.divisor", &[&norm, &least], &[]);
-        Ok(self.graph.node("Div", OUTPUT, &[&x, &norm], &[]))
-    }
-
-    /// By the error function, as the encoder was trained; opset 17 has no operator for it.
-    fn gelu(&mut self, name: &str, x: &str) -> String {
-        let part = |part: &str| format!("{name}.{part}");
-        let root = self
-            .graph
-            .floats(&part("root"), &[1], &[std::f32::consts::FRAC_1_SQRT_2]);
-        let y = self.graph.node("Mul", &part("scaled"), &[x, &root], &[]);
-        let y = self.graph.node("Erf", &part("erf"), &[&y], &[]);
-        let y = self.add(&part("shifted"), &y, &[1], &[1.0]);
-        let y = self.graph.node("Mul", &part("product"), &[x, &y], &[]);
-        let half = self.graph.floats(&part("half"), &[1], &[0.5]);
-        self.graph.node("Mul", name, &[&y, &half], &[])
+        Ok(normalised(&mut self.graph, &x))
     }
 
     fn linear(

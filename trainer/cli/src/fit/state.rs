@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use burn::prelude::Device;
 use sensorium_model::backend::Training;
 use sensorium_model::optimizer::AdamW;
-use sensorium_model::{Encoder, state};
+use sensorium_model::{Tower, state};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -54,9 +54,9 @@ pub struct State {
     /// How far it came.
     pub progress: Progress,
     /// The encoder.
-    pub encoder: Encoder<Training>,
+    pub encoder: Tower<Training>,
     /// The optimiser.
-    pub optimizer: AdamW<Training, Encoder<Training>>,
+    pub optimizer: AdamW<Training, Tower<Training>>,
 }
 
 impl State {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use sensorium_core::feature::ImuUnits;
-use sensorium_data::ImuAugmenter;
+use sensorium_data::SetConfig;
 use sensorium_engine::keys::{TomlError, hint};
+use sensorium_model::Sense;
 use thiserror::Error;
 
-use super::{Recipe, Training};
+use super::{Binding, Recipe, Training};
 
 /// Why a recipe cannot be used.
 #[derive(Debug, Error)]
@@ -43,40 +43,130 @@ pub enum RecipeError {
 impl Recipe {
     /// What is out of range or does not fit, if anything.
     pub(super) fn fault(&self) -> Option<String> {
-        if self.samples().is_none() {
-            let sense = self.encoder.sense();
-            return Some(format!("encoder.input.sense is {sense}, expected imu"));
+        let faults = [
+            Self::encoder_fault,
+            Self::data_fault,
+            Self::binding_fault,
+            Self::number_fault,
+            Self::class_fault,
+        ];
+        faults.into_iter().find_map(|fault| fault(self))
+    }
+
+    fn encoder_fault(&self) -> Option<String> {
+        if self.encoder.sense() == Sense::Text {
+            return Some("encoder.input.sense is text, expected one that is bound to words".into());
         }
         if let Err(error) = self.encoder.check() {
             return Some(format!("encoder.{error}"));
         }
-        if let Err(error) = ImuAugmenter::new(self.augmentation) {
+        let processor = match self.front_end.build() {
+            Ok(processor) => processor,
+            Err(error) => return Some(format!("front_end.{error}")),
+        };
+        let (given, taken) = (processor.output_shape(), self.encoder.input_shape());
+        (given != taken).then(|| {
+            format!("the front end gives {given:?}, expected {taken:?}, what the encoder takes")
+        })
+    }
+
+    fn data_fault(&self) -> Option<String> {
+        if self.data.is_empty() {
+            return Some("it has no [[data]]".into());
+        }
+        let mut names = BTreeSet::new();
+        if let Some(set) = self
+            .data
+            .iter()
+            .find(|set| !names.insert(set.name.as_str()))
+        {
+            return Some(format!("data set {:?} is there twice", set.name));
+        }
+        if let Err(error) = self.augmentation.check() {
             return Some(format!("augmentation.{error}"));
         }
-        let units = [
-            ("data.units", &self.data.units),
-            ("front_end.units", &self.front_end.units),
-        ];
-        for (name, units) in units {
-            if let Err(error) = units.parse::<ImuUnits>() {
-                return Some(format!("{name} is {units:?}, {error}"));
-            }
+        let pictures = self
+            .pairing
+            .as_ref()
+            .map(|pairing| pairing.pictures.as_str());
+        if let Some(pictures) = pictures.filter(|pictures| !names.contains(pictures)) {
+            let hint = hint(pictures, names.into_iter());
+            return Some(format!(
+                "pairing.pictures: there is no data set {pictures:?}{hint}"
+            ));
         }
-        self.number_fault().or_else(|| self.class_fault())
+        let split_fault = |set: &SetConfig| {
+            let (name, is_pictures) = (&set.name, pictures == Some(set.name.as_str()));
+            match set.split.is_some() {
+                true if !is_pictures => Some(format!(
+                    "data set {name:?} has a split, which only a set of pictures has; samples are \
+                     divided by [split]"
+                )),
+                false if is_pictures => Some(format!(
+                    "data set {name:?} has no split, expected one: samples are measured against \
+                     the pictures that it holds out"
+                )),
+                _ => None,
+            }
+        };
+        self.data.iter().find_map(split_fault)
+    }
+
+    fn binding_fault(&self) -> Option<String> {
+        let temperature = match self.binding {
+            Binding::Words {
+                temperature,
+                label_smoothing,
+            } => {
+                if self.pairing.is_some() {
+                    return Some("pairing is for binding to images, not to words".into());
+                }
+                if !(0.0..1.0).contains(&label_smoothing) {
+                    return Some(format!(
+                        "binding.label_smoothing is {label_smoothing}, expected at least 0 and \
+                         below 1"
+                    ));
+                }
+                Some(temperature)
+            }
+            Binding::Images {
+                temperature,
+                same_above,
+                ..
+            } => {
+                if !(same_above > 0.0 && same_above <= 1.0) {
+                    return Some(format!(
+                        "binding.same_above is {same_above}, expected more than 0, at most 1"
+                    ));
+                }
+                let scaled = self.encoder.scale().is_some();
+                if temperature.is_some() == scaled {
+                    return Some(
+                        "either binding.temperature or encoder.scale has to be there, not both"
+                            .into(),
+                    );
+                }
+                temperature
+            }
+        };
+        let wrong = |value: &f64| !(*value > 0.0 && value.is_finite());
+        let value = temperature.filter(wrong)?;
+        Some(format!(
+            "binding.temperature is {value}, expected a number above 0"
+        ))
     }
 
     fn number_fault(&self) -> Option<String> {
         let Training {
             epochs,
             batch,
+            chunk,
             learning_rate,
             warmup,
             beta_1,
             beta_2,
             weight_decay,
             clip_norm,
-            temperature,
-            label_smoothing,
             class_balance,
         } = self.training;
         for (name, value) in [("epochs", epochs), ("batch", batch)] {
@@ -84,14 +174,16 @@ impl Recipe {
                 return Some(format!("training.{name} is 0, expected at least 1"));
             }
         }
+        if let Some(chunk) = chunk.filter(|chunk| !(1..=batch).contains(chunk)) {
+            return Some(format!(
+                "training.chunk is {chunk}, expected 1 to training.batch, {batch}"
+            ));
+        }
         let scoring = self.scoring;
         let positive = [
             ("training.learning_rate", learning_rate),
             ("training.clip_norm", clip_norm),
-            ("training.temperature", temperature),
             ("scoring.temperature", f64::from(scoring.temperature)),
-            ("data.rate_hz", f64::from(self.data.rate_hz)),
-            ("front_end.rate_hz", f64::from(self.front_end.rate_hz)),
         ];
         for (name, value) in positive {
             if !(value > 0.0 && value.is_finite()) {
@@ -103,7 +195,6 @@ impl Recipe {
             ("training.beta_1", f64::from(beta_1)),
             ("training.beta_2", f64::from(beta_2)),
             ("training.weight_decay", f64::from(weight_decay)),
-            ("training.label_smoothing", label_smoothing),
             ("training.class_balance", class_balance),
             ("scoring.enter", f64::from(scoring.enter)),
             ("scoring.exit", f64::from(scoring.exit)),

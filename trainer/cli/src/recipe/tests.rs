@@ -17,7 +17,8 @@ fn the_recipe_that_is_shipped_is_one() {
     assert_eq!(recipe.classes.len(), 12);
     assert_eq!(recipe.class_of("12"), recipe.class_named("lie to stand"));
     assert_eq!(recipe.class_of("0"), None);
-    assert_eq!(recipe.front_end().map(|f| f.output_len()), Some(768));
+    assert_eq!(recipe.encoder.input_shape(), [6, 128]);
+    assert_eq!(recipe.modality(), Modality::Imu);
     assert!((0..12).all(|class| recipe.is_seen(class)));
 }
 
@@ -45,7 +46,32 @@ fn a_value_that_does_not_fit_is_named() {
         (
             "gain = 0.1",
             "gain = 1.5",
-            "augmentation.gain is 1.5, expected at least 0 and below 1",
+            "augmentation.imu.gain is 1.5, expected at least 0 and below 1",
+        ),
+        (
+            "samples = 128 }",
+            "samples = 64 }",
+            "the front end gives [6, 128], expected [6, 64], what the encoder takes",
+        ),
+        (
+            "temperature = 0.07",
+            "temperature = 0",
+            "binding.temperature is 0, expected a number above 0",
+        ),
+        (
+            "to = \"words\"\ntemperature = 0.07\nlabel_smoothing = 0.1",
+            "to = \"images\"",
+            "either binding.temperature or encoder.scale has to be there, not both",
+        ),
+        (
+            "batch = 64",
+            "batch = 64\nchunk = 65",
+            "training.chunk is 65, expected 1 to training.batch, 64",
+        ),
+        (
+            "[split]",
+            "[pairing]\npictures = \"mnist\"\n[split]",
+            "pairing.pictures: there is no data set \"mnist\"",
         ),
         (
             "epochs = 20",

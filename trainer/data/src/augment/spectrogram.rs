@@ -23,6 +23,9 @@ pub struct SpectrogramAugmentation {
     pub mel_shift: f32,
     /// Largest relative stretch away from the lowest filter, below 1.
     pub mel_warp: f32,
+    /// Largest relative change of the tempo, at most 1: 0.3 is from 1 / 1.3 to 1.3. The middle stays
+    /// where it is; what comes in at the ends is as the first or last frame.
+    pub tempo: f32,
 }
 
 /// A [`SpectrogramAugmentation`] whose settings are in range.
@@ -40,6 +43,7 @@ impl SpectrogramAugmenter {
     pub fn new(config: SpectrogramAugmentation) -> Result<Self, SettingError> {
         setting::strength("mel_shift", config.mel_shift)?;
         setting::below_one("mel_warp", config.mel_warp)?;
+        setting::share("tempo", config.tempo)?;
         Ok(Self { config })
     }
 
@@ -68,6 +72,13 @@ impl SpectrogramAugmenter {
             let warp = 1.0 + around(config.mel_warp, rng);
             move_filters(spectrogram, frames, shift, warp);
         }
+        if config.tempo > 0.0 {
+            let tempo = around((1.0 + config.tempo).ln(), rng).exp();
+            let middle = (frames - 1) as f32 / 2.0;
+            for row in spectrogram.chunks_exact_mut(frames) {
+                stretch(row, middle, tempo);
+            }
+        }
         let mean = spectrogram.iter().sum::<f32>() / spectrogram.len() as f32;
         for _ in 0..config.time_masks {
             let mask = part(frames, config.time_frames, rng);
@@ -89,6 +100,19 @@ fn part(len: usize, most: usize, rng: &mut impl Rng) -> std::ops::Range<usize> {
     start..start + width
 }
 
+/// Each number becomes what was `tempo` times as far from `middle`, between two in proportion.
+fn stretch(row: &mut [f32], middle: f32, tempo: f32) {
+    let old = row.to_vec();
+    let last = old.len().saturating_sub(1);
+    for (at, value) in row.iter_mut().enumerate() {
+        let place = (middle + (at as f32 - middle) * tempo).clamp(0.0, last as f32);
+        let below = place as usize;
+        let above = (below + 1).min(last);
+        let share = place - below as f32;
+        *value = old[below] + share * (old[above] - old[below]);
+    }
+}
+
 /// Filter `i` becomes what was at `i / warp - shift`, between two filters in proportion; beyond the
 /// ends, the lowest or the highest.
 fn move_filters(spectrogram: &mut [f32], frames: usize, shift: f32, warp: f32) {
@@ -108,6 +132,19 @@ fn move_filters(spectrogram: &mut [f32], frames: usize, shift: f32, warp: f32) {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_faster_tempo_brings_the_ends_nearer() {
+        let ramp = |len: usize| (0..len).map(|i| i as f32).collect::<Vec<_>>();
+        let (mut faster, mut slower, mut same) = (ramp(9), ramp(9), ramp(9));
+        super::stretch(&mut faster, 4.0, 2.0);
+        assert_eq!(faster, [0.0, 0.0, 0.0, 2.0, 4.0, 6.0, 8.0, 8.0, 8.0]);
+        super::stretch(&mut slower, 4.0, 0.5);
+        assert_eq!(slower, [2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 5.5, 6.0]);
+        super::stretch(&mut same, 4.0, 1.0);
+        assert_eq!(same, ramp(9));
+        super::stretch(&mut [], 0.0, 1.0);
+    }
+
     use super::*;
     use crate::batch::random_of;
 
@@ -137,6 +174,7 @@ mod tests {
             frequency_filters: 3,
             mel_shift: 1.0,
             mel_warp: 0.1,
+            tempo: 0.3,
         };
         assert_eq!(draw(all, 1), draw(all, 1));
         assert_ne!(draw(all, 1), draw(all, 2));

@@ -35,9 +35,19 @@ pub struct ConvConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum LayerConfig {
-    /// Each row of each channel less its mean and divided by its standard deviation, so that what
-    /// colours a recording throughout, such as a microphone, is not seen.
-    Standardise {},
+    /// Logarithms of energies, relative to the largest of the input and with a soft floor below it:
+    /// `ln(exp(x - max) + floor) - ln(floor)`. How loud a recording is, is not seen, and silence is 0.
+    Level {
+        /// What is as good as silence, as a share of the largest energy.
+        floor: f64,
+    },
+    /// Each row of each channel less its mean, so that what colours a recording throughout, such as a
+    /// microphone, is not seen.
+    Centre {
+        /// Whether it is divided by its standard deviation as well.
+        #[serde(default)]
+        spread: bool,
+    },
     /// Convolution, norm, activation.
     Conv {
         /// Channels that it gives.
@@ -68,6 +78,8 @@ pub enum LayerConfig {
         #[serde(default)]
         kernel: Option<[usize; 2]>,
     },
+    /// Rows become channels, so that what follows moves along the width alone.
+    JoinRows {},
     /// Frames, each of which the layers before saw by itself, become places side by side; all that
     /// is known of a frame becomes its channels.
     JoinFrames {},
@@ -88,6 +100,9 @@ pub enum Norm {
     /// Szegedy 2015). It costs nothing in a finished encoder: exporting folds it into the kernel.
     #[default]
     Batch,
+    /// Mean and spread of each of so many groups of channels, of each input by itself (Wu and He
+    /// 2018).
+    Group(usize),
 }
 
 /// What makes a layer more than a linear one.
@@ -99,6 +114,8 @@ pub enum Activation {
     /// Negative numbers become 0.
     #[default]
     Relu,
+    /// Each number times the share of a normal distribution below it (Hendrycks and Gimpel 2016).
+    Gelu,
 }
 
 /// How places become one.
@@ -292,12 +309,16 @@ impl LayerConfig {
             })
         };
         match *self {
-            Self::Standardise {} => Ok(before),
+            Self::Level { floor } if !(floor > 0.0 && floor < 1.0) => {
+                fault("floor", floor.to_string(), "above 0 and below 1".into())
+            }
+            Self::Level { .. } | Self::Centre { .. } => Ok(before),
             Self::Conv {
                 channels,
                 kernel,
                 stride,
                 groups,
+                norm,
                 residual,
                 ..
             } => {
@@ -314,6 +335,12 @@ impl LayerConfig {
                 if groups == 0 || !divides(channels) || !divides(before.channels) {
                     let both = format!("a divisor of {} and {channels}", before.channels);
                     return fault("groups", groups.to_string(), both);
+                }
+                if let Norm::Group(groups) = norm
+                    && (groups == 0 || !channels.is_multiple_of(groups))
+                {
+                    let expected = format!("a divisor of {channels}");
+                    return fault("norm.group", groups.to_string(), expected);
                 }
                 let after = Extent {
                     channels,
@@ -340,6 +367,11 @@ impl LayerConfig {
                     ..before
                 })
             }
+            Self::JoinRows {} => Ok(Extent {
+                channels: before.channels * before.size[0],
+                size: [1, before.size[1]],
+                ..before
+            }),
             Self::JoinFrames {} => Ok(Extent {
                 frames: 1,
                 channels: before.channels * before.size[0] * before.size[1],

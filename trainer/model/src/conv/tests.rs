@@ -32,7 +32,7 @@ fn tiny() -> ConvConfig {
         sense: Sense::Depth,
         input: vec![2, 5, 9, 8],
         layers: vec![
-            LayerConfig::Standardise {},
+            LayerConfig::Centre { spread: true },
             conv(6, [3, 5], [2, 1]),
             separable,
             LayerConfig::Dropout { share: 0.1 },

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use burn::module::{Param, ParamId, RunningState};
-use burn::nn::BatchNorm;
+use burn::nn::{BatchNorm, GroupNorm};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 
@@ -53,6 +53,9 @@ impl<B: Backend> ConvEncoder<B> {
                     name("norm.running_var"),
                     variance.value_sync(),
                 );
+            }
+            for (part, param) in layer.group_norm.iter().flat_map(affine) {
+                put(&mut weights, name(part), param.val());
             }
         }
         let head = self.head.weight.val().transpose();
@@ -110,6 +113,12 @@ impl<B: Backend> ConvEncoder<B> {
     pub fn undecayed(&self) -> HashSet<ParamId> {
         let norms = self.layers.iter().filter_map(|layer| layer.norm.as_ref());
         let norms = norms.flat_map(|norm| [norm.gamma.id, norm.beta.id]);
+        let groups = self
+            .layers
+            .iter()
+            .filter_map(|layer| layer.group_norm.as_ref());
+        let groups = groups.flat_map(affine).map(|(_, param)| param.id);
+        let norms = norms.chain(groups);
         let convs = self.layers.iter().filter_map(|layer| layer.conv.as_ref());
         let biases = convs.filter_map(|conv| conv.bias.as_ref());
         let biases = biases.chain(&self.head.bias).map(|bias| bias.id);
@@ -140,8 +149,26 @@ impl<B: Backend> Layer<B> {
                 ..norm
             });
         }
+        if let Some(mut norm) = self.group_norm.take() {
+            let affine = [("weight", &mut norm.gamma), ("bias", &mut norm.beta)];
+            for (part, param) in affine {
+                if let Some(old) = param.take() {
+                    *param = Some(take(source, &name(&format!("norm.{part}")), old)?);
+                }
+            }
+            self.group_norm = Some(norm);
+        }
         Ok(())
     }
+}
+
+/// What a norm over groups learns.
+fn affine<B: Backend>(norm: &GroupNorm<B>) -> Vec<(&'static str, &Param<Tensor<B, 1>>)> {
+    let parts = [("norm.weight", &norm.gamma), ("norm.bias", &norm.beta)];
+    let parts = parts.into_iter();
+    parts
+        .filter_map(|(name, param)| Some((name, param.as_ref()?)))
+        .collect()
 }
 
 fn put<B: Backend, const D: usize>(weights: &mut Weights, name: String, value: Tensor<B, D>) {

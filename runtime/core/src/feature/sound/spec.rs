@@ -149,7 +149,7 @@ pub enum SoundAxes {
 
 impl SoundAxes {
     /// Whether the filters of a frame lie side by side.
-    pub(super) fn frames_first(self) -> bool {
+    pub fn frames_first(self) -> bool {
         matches!(self, Self::ChannelFrameMel | Self::FrameMel)
     }
 }

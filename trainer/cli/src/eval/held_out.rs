@@ -1,0 +1,116 @@
+//! What a training is measured on, kept for `report`.
+
+use anyhow::Context;
+use sensorium_data::batch::random_of;
+
+use super::{Args, Embedded};
+use crate::anchor::Anchor;
+use crate::anchor::cache::AnchorCache;
+use crate::anchor::spec::open_space;
+use crate::fit::{Pictures, picture_split};
+use crate::recipe::Recipe;
+use crate::run::RunDir;
+use crate::samples::Samples;
+use crate::table::{Anchors, Class, Epoch, Table};
+
+/// Which held-out picture a sample is measured against, where several are of its label.
+const SEED: u64 = 0;
+
+/// The embeddings of held-out samples, and the pictures that belong to them.
+pub fn table(
+    args: &Args,
+    run: &RunDir,
+    recipe: &Recipe,
+    anchor: &Anchor,
+    samples: &Samples,
+    embedded: &Embedded,
+) -> anyhow::Result<Table> {
+    let item = |&item: &usize| &samples.items()[item];
+    let of = |item: &usize| samples.name(*item).to_owned();
+    let classes = recipe.classes.iter().map(|class| {
+        let prompts = class.prompts.iter();
+        let vectors = prompts.map(|prompt| anchor.class(std::slice::from_ref(prompt)));
+        Ok(Class {
+            name: class.name.clone(),
+            prompts: class.prompts.clone(),
+            vector: anchor.class(&class.prompts)?,
+            prompt_vectors: vectors.collect::<anyhow::Result<Vec<_>>>()?.concat(),
+        })
+    });
+    Ok(Table {
+        name: recipe.name.clone(),
+        sense: recipe.modality(),
+        dim: recipe.encoder.output(),
+        embeddings: embedded.rows.clone(),
+        names: embedded.items.iter().map(of).collect(),
+        labels: embedded.items.iter().map(item).map(|i| i.class).collect(),
+        also: Vec::new(),
+        groups: embedded
+            .items
+            .iter()
+            .map(item)
+            .map(|i| i.group.clone())
+            .collect(),
+        classes: classes.collect::<anyhow::Result<_>>()?,
+        anchors: pictures(args, recipe, samples, embedded)?,
+        training: curve(run)?,
+        provenance: run.facts()?.command,
+    })
+}
+
+/// The held-out pictures, embedded, and the one that belongs to each sample.
+fn pictures(
+    args: &Args,
+    recipe: &Recipe,
+    samples: &Samples,
+    embedded: &Embedded,
+) -> anyhow::Result<Option<Anchors>> {
+    let Some(path) = &args.images else {
+        return Ok(None);
+    };
+    let cache = args.cache.clone();
+    let cache = AnchorCache::open(&cache.unwrap_or_else(|| args.run.join("anchors")))?;
+    let space = open_space(path, &cache)?;
+    let wanted = picture_split(recipe, samples)?.map_or_else(Vec::new, |split| split.held_out);
+    let pictures = Pictures::embed(recipe, samples, &embedded.items, &wanted, &*space, &cache)?;
+    let of = embedded.items.iter().map(|&item| {
+        let mut random = random_of(SEED, 0, item as u64);
+        let picture = pictures.draw(samples.items()[item].at, &mut random);
+        picture.with_context(|| format!("{:?} has no held-out picture", samples.name(item)))
+    });
+    let of = of.collect::<anyhow::Result<Vec<_>>>()?;
+    let entry = |at: &sensorium_data::Draw| &samples.entries(at.set)[at.entry];
+    let label = |at| recipe.class_of(entry(at).label.as_deref()?);
+    Ok(Some(Anchors {
+        sense: sensorium_data::Modality::Image,
+        names: pictures
+            .places
+            .iter()
+            .map(|at| entry(at).name.clone())
+            .collect(),
+        labels: pictures.places.iter().map(label).collect(),
+        rows: pictures.rows,
+        of,
+    }))
+}
+
+/// How the training went, as `metrics.jsonl` has it.
+fn curve(run: &RunDir) -> anyhow::Result<Vec<Epoch>> {
+    #[derive(serde::Deserialize)]
+    struct Line {
+        epoch: u32,
+        loss: f64,
+        held_out_accuracy: Option<f64>,
+    }
+    let path = run.path("metrics.jsonl");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {path:?}"))?;
+    let lines = text.lines().map(|line| {
+        let line: Line = serde_json::from_str(line).with_context(|| format!("reading {path:?}"))?;
+        Ok(Epoch {
+            epoch: line.epoch,
+            loss: line.loss,
+            held_out: line.held_out_accuracy,
+        })
+    });
+    lines.collect()
+}

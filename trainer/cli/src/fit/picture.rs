@@ -1,0 +1,146 @@
+//! The pictures that samples are bound to, and which of them a sample may be drawn with.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, ensure};
+use rand::Rng;
+use sensorium_data::{Draw, Entry, Modality, Pairing, Raw, SampleError};
+
+use crate::anchor::cache::{AnchorCache, Key};
+use crate::anchor::space::AnchorSpace;
+use crate::recipe::Recipe;
+use crate::samples::Samples;
+
+/// Pictures decoded at once.
+const BLOCK: usize = 256;
+
+/// Frozen embeddings of pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pictures {
+    /// Where each is.
+    pub places: Vec<Draw>,
+    /// `[pictures, dim]`, rows of length 1.
+    pub rows: Vec<f32>,
+    partners: Partners,
+}
+
+/// Which pictures belong to a sample.
+#[derive(Debug, Clone, PartialEq)]
+enum Partners {
+    /// The one beside it.
+    Own(BTreeMap<Draw, usize>),
+    /// Any of its label, set by set of the samples; `first` is the number of each entry's picture.
+    OfLabel {
+        pairings: Vec<Option<Pairing>>,
+        numbers: BTreeMap<usize, usize>,
+    },
+}
+
+impl Pictures {
+    /// Embeds the pictures of samples; of a set of pictures, those that `wanted` takes. What is in
+    /// the cache is not computed again.
+    pub fn embed(
+        recipe: &Recipe,
+        samples: &Samples,
+        items: &[usize],
+        wanted: &[usize],
+        space: &dyn AnchorSpace,
+        cache: &AnchorCache,
+    ) -> anyhow::Result<Self> {
+        let places: Vec<Draw> = match samples.picture_set() {
+            Some(set) => wanted.iter().map(|&entry| Draw { set, entry }).collect(),
+            None => items.iter().map(|&item| samples.items()[item].at).collect(),
+        };
+        ensure!(
+            !places.is_empty(),
+            "there is no picture to bind {} to",
+            recipe.name
+        );
+        let (mut kept, mut rows) = (Vec::new(), Vec::new());
+        let mut store = cache.store(&space.id(), space.dim())?;
+        let bar = crate::progress::bar(places.len() as u64, "pictures");
+        for block in places.chunks(BLOCK) {
+            let (mut images, mut keys) = (Vec::new(), Vec::new());
+            for &place in block {
+                let Some(raw) = samples.tally.sift(samples.picture(place)) else {
+                    continue;
+                };
+                kept.push(place);
+                keys.push(Key::of_image(&raw));
+                images.push(raw);
+            }
+            samples.tally.check()?;
+            let found = store.complete(&keys, |missing| {
+                let missing: Vec<_> = missing.iter().map(|&at| images[at].clone()).collect();
+                space.embed_images(&missing)
+            })?;
+            rows.extend(found.into_iter().flatten());
+            bar.inc(block.len() as u64);
+        }
+        bar.finish_and_clear();
+        let numbers = kept.iter().enumerate();
+        let partners = match samples.picture_set() {
+            None => Partners::Own(numbers.map(|(number, &place)| (place, number)).collect()),
+            Some(set) => {
+                let numbers: BTreeMap<usize, usize> = numbers
+                    .map(|(number, place)| (place.entry, number))
+                    .collect();
+                let entries: Vec<usize> = numbers.keys().copied().collect();
+                Partners::OfLabel {
+                    pairings: samples.pairings(items, set, &entries)?,
+                    numbers,
+                }
+            }
+        };
+        Ok(Self {
+            places: kept,
+            rows,
+            partners,
+        })
+    }
+
+    /// A picture that belongs to a sample; none if it has none.
+    pub fn draw(&self, at: Draw, random: &mut impl Rng) -> Option<usize> {
+        match &self.partners {
+            Partners::Own(numbers) => numbers.get(&at).copied(),
+            Partners::OfLabel { pairings, numbers } => {
+                let pairing = pairings[at.set].as_ref()?;
+                numbers.get(&pairing.draw(at.entry, random)?).copied()
+            }
+        }
+    }
+}
+
+impl Samples {
+    /// A picture, decoded.
+    pub fn picture(&self, place: Draw) -> Result<sensorium_core::feature::Image<3>, SampleError> {
+        match self.load(place, Modality::Image)? {
+            Raw::Image(image) => Ok(image),
+            raw => unreachable!("a picture is decoded as {}", raw.kind()),
+        }
+    }
+
+    /// Joins samples with pictures by their labels, set by set of the samples.
+    fn pairings(
+        &self,
+        items: &[usize],
+        pictures: usize,
+        entries: &[usize],
+    ) -> anyhow::Result<Vec<Option<Pairing>>> {
+        let mut of_sets: Vec<Vec<usize>> = vec![Vec::new(); self.set_count()];
+        for &item in items {
+            let Draw { set, entry } = self.items()[item].at;
+            of_sets[set].push(entry);
+        }
+        let known = |set: usize| -> &[Entry] { self.entries(set) };
+        let join = |(set, members): (usize, Vec<usize>)| {
+            if members.is_empty() {
+                return Ok(None);
+            }
+            let first = (known(set), &members[..]);
+            let joined = Pairing::by_label(first, (known(pictures), entries));
+            joined.map(Some).context("pairing.pictures")
+        };
+        of_sets.into_iter().enumerate().map(join).collect()
+    }
+}

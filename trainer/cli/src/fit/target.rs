@@ -1,0 +1,174 @@
+//! What samples are bound to, and the loss of a batch of them.
+
+use anyhow::ensure;
+use burn::prelude::*;
+use burn::tensor::TensorData;
+use sensorium_core::bank::normalize;
+use sensorium_kernels::dot_f32;
+use sensorium_model::Tower;
+use sensorium_model::backend::Training;
+use sensorium_model::loss::{InfoNce, info_nce, pair_nce, pair_sigmoid};
+
+use crate::anchor::Anchor;
+use crate::recipe::{PairLossKind, Recipe};
+
+/// Frozen embeddings, and how a batch is held against them.
+pub enum Targets {
+    /// The classes that training may use.
+    Words {
+        /// `[classes, dim]`.
+        vectors: Tensor<Training, 2>,
+        /// Each class's row; none for one that is left out.
+        rows: Vec<Option<usize>>,
+        /// The loss.
+        config: InfoNce,
+    },
+    /// The pictures that samples are paired with.
+    Images {
+        /// `[pictures, dim]`, rows of length 1.
+        rows: Vec<f32>,
+        /// Numbers in a row.
+        dim: usize,
+        /// Pictures that count as one have one number.
+        same: Vec<usize>,
+        /// The loss.
+        kind: PairLossKind,
+        /// One over the temperature, if the encoder has none.
+        scale: Option<f64>,
+    },
+}
+
+impl Targets {
+    /// The words of a recipe.
+    pub fn words(
+        recipe: &Recipe,
+        anchor: &Anchor,
+        temperature: f64,
+        label_smoothing: f64,
+    ) -> anyhow::Result<Self> {
+        let (mut vectors, mut rows, mut count) = (Vec::new(), Vec::new(), 0);
+        for (class, entry) in recipe.classes.iter().enumerate() {
+            let is_seen = recipe.is_seen(class);
+            rows.push(is_seen.then_some(count));
+            if is_seen {
+                vectors.extend(anchor.class(&entry.prompts)?);
+                count += 1;
+            }
+        }
+        let vectors = TensorData::new(vectors, [count, anchor.dim()]);
+        Ok(Self::Words {
+            vectors: Tensor::from_data(vectors, &Default::default()),
+            rows,
+            config: InfoNce {
+                temperature,
+                label_smoothing,
+            },
+        })
+    }
+
+    /// Pictures, by their embeddings.
+    pub fn images(
+        mut rows: Vec<f32>,
+        dim: usize,
+        kind: PairLossKind,
+        temperature: Option<f64>,
+        same_above: f32,
+    ) -> anyhow::Result<Self> {
+        ensure!(!rows.is_empty(), "there is no picture to bind to");
+        rows.chunks_exact_mut(dim).for_each(normalize);
+        Ok(Self::Images {
+            same: alike(&rows, dim, same_above),
+            rows,
+            dim,
+            kind,
+            scale: temperature.map(f64::recip),
+        })
+    }
+
+    /// The loss of embeddings of length 1, `[batch, dim]`, `[1]`; `wanted` are classes or pictures.
+    pub fn loss(
+        &self,
+        encoder: &Tower<Training>,
+        embeddings: Tensor<Training, 2>,
+        wanted: &[usize],
+    ) -> Tensor<Training, 1> {
+        let device = embeddings.device();
+        let batch = wanted.len();
+        match self {
+            Self::Words {
+                vectors,
+                rows,
+                config,
+            } => {
+                let rows = wanted.iter().filter_map(|&class| rows[class]);
+                let rows: Vec<i64> = rows.map(|row| row as i64).collect();
+                let rows = Tensor::from_data(rows.as_slice(), &device);
+                info_nce(embeddings, vectors.clone(), rows, *config)
+            }
+            Self::Images {
+                rows,
+                dim,
+                same,
+                kind,
+                scale,
+            } => {
+                let row = |&picture: &usize| &rows[picture * dim..][..*dim];
+                let anchors: Vec<f32> = wanted.iter().flat_map(row).copied().collect();
+                let anchors = TensorData::new(anchors, [batch, *dim]);
+                let anchors = Tensor::<Training, 2>::from_data(anchors, &device);
+                let embeddings = match scale {
+                    Some(scale) => embeddings.mul_scalar(*scale),
+                    None => encoder.scale(embeddings),
+                };
+                let same: Vec<bool> = wanted
+                    .iter()
+                    .flat_map(|&a| wanted.iter().map(move |&b| same[a] == same[b]))
+                    .collect();
+                let same = TensorData::new(same, [batch, batch]);
+                let same = Some(Tensor::<Training, 2, Bool>::from_data(same, &device));
+                if *kind == PairLossKind::Sigmoid {
+                    // As SigLIP begins: nearly all pairs are no pairs.
+                    let bias = Tensor::from_data([-((batch.max(2)) as f32).ln()], &device);
+                    return pair_sigmoid(anchors, embeddings, bias, same);
+                }
+                let loss = pair_nce(anchors, embeddings, same);
+                match kind {
+                    PairLossKind::FromImage => loss.from_anchor,
+                    PairLossKind::ToImage => loss.from_embedding,
+                    _ => loss.sum(),
+                }
+            }
+        }
+    }
+}
+
+/// A number for each row, the same for rows that count as one: a row joins the first that it is at
+/// least so alike, or is the first of its own.
+fn alike(rows: &[f32], dim: usize, least: f32) -> Vec<usize> {
+    let row = |index: usize| &rows[index * dim..][..dim];
+    let mut first: Vec<usize> = Vec::new();
+    (0..rows.len() / dim)
+        .map(|index| {
+            let found = first.iter().position(|&other| {
+                row(other) == row(index) || dot_f32(row(other), row(index)) >= least
+            });
+            found.unwrap_or_else(|| {
+                first.push(index);
+                first.len() - 1
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_that_are_alike_count_as_one() {
+        let rows = [1.0, 0.0, 0.8, 0.6, 0.96, 0.28, 0.0, 1.0, 1.0, 0.0];
+        assert_eq!(alike(&rows, 2, 0.95), [0, 1, 0, 2, 0]);
+        assert_eq!(alike(&rows, 2, 0.5), [0, 0, 0, 1, 0]);
+        assert_eq!(alike(&rows, 2, 1.0), [0, 1, 2, 3, 0], "copies are one");
+    }
+}

@@ -1,0 +1,179 @@
+//! A recipe's samples: what its sets hold for the encoder's sense, their classes, and what the
+//! encoder is given for them.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use rand::Rng;
+use sensorium_data::set::Fault;
+use sensorium_data::{
+    DataSet, Draw, Entry, ExtractError, Extractor, Modality, Raw, SampleError, Sampler, Split,
+    SplitConfig, Tally, sampler,
+};
+
+use crate::recipe::Recipe;
+
+/// The samples of a recipe.
+#[derive(Debug)]
+pub struct Samples {
+    sets: Vec<Box<dyn DataSet>>,
+    /// The set with the pictures, if they are not beside the samples.
+    pictures: Option<usize>,
+    /// All that have the encoder's sense and a class, or any class if there is none to have.
+    items: Vec<Item>,
+    sense: Modality,
+    extractor: Extractor,
+    /// Broken samples so far.
+    pub tally: Tally,
+}
+
+/// One sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its set and its place there.
+    pub at: Draw,
+    /// The place of its class in the recipe.
+    pub class: Option<usize>,
+    /// The person, speaker or sequence.
+    pub group: String,
+    /// How often its set is repeated.
+    repeat: u32,
+}
+
+impl Samples {
+    /// Opens the sets of a recipe.
+    pub fn open(recipe: &Recipe, dir: &Path) -> anyhow::Result<Self> {
+        let sets = recipe
+            .data
+            .iter()
+            .map(|set| set.open(dir))
+            .collect::<Result<Vec<_>, _>>()?;
+        let sense = recipe.modality();
+        let named = |name: &str| recipe.data.iter().position(|set| set.name == name);
+        let pictures = recipe.pairing.as_ref().and_then(|p| named(&p.pictures));
+        let mut items = Vec::new();
+        for (set, config) in recipe.data.iter().enumerate() {
+            if pictures == Some(set) && sense != Modality::Image {
+                continue;
+            }
+            for (entry, known) in sets[set].entries().iter().enumerate() {
+                if !known.senses.contains(sense) {
+                    continue;
+                }
+                items.push(Item {
+                    at: Draw { set, entry },
+                    class: known.label.as_deref().and_then(|l| recipe.class_of(l)),
+                    group: known.group_or_name().to_owned(),
+                    repeat: config.repeat.get(),
+                });
+            }
+        }
+        ensure!(!items.is_empty(), "the data sets have no sample of {sense}");
+        let augmenters = recipe.augmentation.check()?;
+        let extractor = Extractor::new(&recipe.front_end, sense, augmenters)?;
+        Ok(Self {
+            tally: Tally::new(items.len()),
+            sets,
+            pictures,
+            items,
+            sense,
+            extractor,
+        })
+    }
+
+    /// The samples.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// As errors and reports call a sample.
+    pub fn name(&self, item: usize) -> &str {
+        let Draw { set, entry } = self.items[item].at;
+        &self.sets[set].entries()[entry].name
+    }
+
+    /// The recipe's division, or an inner fold of it.
+    pub fn split(
+        &self,
+        config: &SplitConfig,
+        fold: Option<(usize, usize)>,
+    ) -> anyhow::Result<Split> {
+        let entry = |item: &Item| self.sets[item.at.set].entries()[item.at.entry].clone();
+        let entries: Vec<Entry> = self.items.iter().map(entry).collect();
+        let split = config.apply(&entries).context("split")?;
+        let groups: Vec<&str> = self.items.iter().map(|item| &item.group[..]).collect();
+        Ok(match fold {
+            None => split,
+            Some((fold, folds)) => split.inner(&groups, fold, folds)?,
+        })
+    }
+
+    /// The set with the pictures, if they are not beside the samples.
+    pub fn picture_set(&self) -> Option<usize> {
+        self.pictures
+    }
+
+    /// Number of sets.
+    pub fn set_count(&self) -> usize {
+        self.sets.len()
+    }
+
+    /// The entries of a set.
+    pub fn entries(&self, set: usize) -> &[Entry] {
+        self.sets[set].entries()
+    }
+
+    /// One sense of a sample, decoded.
+    pub fn load(&self, at: Draw, sense: Modality) -> Result<Raw, SampleError> {
+        self.sets[at.set].load(at.entry, sense)
+    }
+
+    /// Draws training samples, those of repeated sets and of rare classes more often.
+    pub fn sampler(&self, training: &[usize], class_balance: f64) -> Sampler {
+        // Samples without a class count as one.
+        let of = |&item: &usize| self.items[item].class.map_or(0, |class| class + 1);
+        let classes: Vec<usize> = training.iter().map(of).collect();
+        let weights: Vec<f64> = sampler::balanced(&classes, class_balance)
+            .into_iter()
+            .zip(training)
+            .map(|(weight, &item)| weight * f64::from(self.items[item].repeat))
+            .collect();
+        Sampler::weighted(training.to_vec(), &weights)
+    }
+
+    /// Samples that an epoch goes through, sets that are repeated as often.
+    pub fn epoch_len(&self, training: &[usize]) -> usize {
+        let repeats = training
+            .iter()
+            .map(|&item| self.items[item].repeat as usize);
+        repeats.sum()
+    }
+
+    /// Lengths of the axes of what the encoder is given.
+    pub fn shape(&self) -> Vec<usize> {
+        self.extractor.output_shape()
+    }
+
+    /// An augmented window of a sample.
+    pub fn augmented(&self, item: usize, random: &mut impl Rng) -> Result<Vec<f32>, SampleError> {
+        let Draw { set, entry } = self.items[item].at;
+        let (set, next) = (&self.sets[set], self.sets[set].following(entry));
+        let raw = set.load(entry, self.sense)?;
+        let next = next.map(|next| set.load(next, self.sense)).transpose()?;
+        let features = self.extractor.augmented(&raw, next.as_ref(), random);
+        features.map_err(|error| self.broken(item, error))
+    }
+
+    /// All windows of a sample, as the runtime cuts them.
+    pub fn windows(&self, item: usize) -> Result<Vec<Vec<f32>>, SampleError> {
+        let Draw { set, entry } = self.items[item].at;
+        let raw = self.sets[set].load(entry, self.sense)?;
+        let windows = self.extractor.windows(&raw);
+        windows.map_err(|error| self.broken(item, error))
+    }
+
+    fn broken(&self, item: usize, error: ExtractError) -> SampleError {
+        let Draw { set, entry } = self.items[item].at;
+        self.sets[set].fault(entry, self.sense, Fault::FrontEnd(Box::new(error)))
+    }
+}

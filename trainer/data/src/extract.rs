@@ -1,0 +1,281 @@
+//! What an encoder is given for a decoded sample: the runtime's front ends, with or without
+//! augmentation before and after them.
+
+use std::ops::Range;
+
+use rand::Rng;
+use sensorium_core::feature::clip::covering;
+use sensorium_core::feature::{
+    Clip, FeatureError, FramesError, FrontEnd, FrontEndError, ImuFrontEnd, ImuUnits, Padding,
+    PlaneError, Processor, SoundError, depth_m,
+};
+use sensorium_media::{NumberArray, Numbers};
+use sensorium_pack::Modality;
+use thiserror::Error;
+
+use crate::augment::Moment;
+use crate::{Augmenters, Raw, Sample};
+
+/// A front end, and what is done to samples in training.
+#[derive(Debug, Clone)]
+pub struct Extractor {
+    processor: Processor,
+    sense: Modality,
+    augmenters: Augmenters,
+}
+
+/// Why a sample gives no features.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum ExtractError {
+    /// An inertial window.
+    #[error(transparent)]
+    Imu(#[from] FeatureError),
+    /// A sound.
+    #[error(transparent)]
+    Sound(#[from] SoundError),
+    /// A thermal or depth picture.
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
+    /// A clip of such pictures.
+    #[error(transparent)]
+    Frames(#[from] FramesError),
+    /// The sample is of another sense than the front end.
+    #[error("it is {found}, which a front end of kind {kind} does not take")]
+    Kind {
+        /// What it is.
+        found: &'static str,
+        /// The front end.
+        kind: &'static str,
+    },
+}
+
+impl Extractor {
+    /// The front end of an encoder of a sense.
+    ///
+    /// # Errors
+    ///
+    /// Parameters that make no front end.
+    pub fn new(
+        front_end: &FrontEnd,
+        sense: Modality,
+        augmenters: Augmenters,
+    ) -> Result<Self, FrontEndError> {
+        Ok(Self {
+            processor: front_end.build()?,
+            sense,
+            augmenters,
+        })
+    }
+
+    /// Lengths of the axes of the features of one window.
+    #[must_use]
+    pub fn output_shape(&self) -> Vec<usize> {
+        self.processor.output_shape()
+    }
+
+    /// One augmented window of a sample, anywhere in it. `following` is what comes after it in the
+    /// same recording.
+    ///
+    /// # Errors
+    ///
+    /// A sample that gives no features.
+    pub fn augmented(
+        &self,
+        raw: &Raw,
+        following: Option<&Raw>,
+        random: &mut impl Rng,
+    ) -> Result<Vec<f32>, ExtractError> {
+        match (&self.processor, raw) {
+            (
+                Processor::Imu(front_end, _),
+                Raw::Imu {
+                    samples,
+                    rate_hz,
+                    units,
+                },
+            ) => {
+                let next = following.and_then(|raw| match raw {
+                    Raw::Imu { samples, .. } => Some(&samples[..]),
+                    _ => None,
+                });
+                let len = front_end.input_len(*rate_hz)?;
+                let part = Moment::draw(random).range(samples.len(), len);
+                // What follows the part that is looked at follows in the sample itself.
+                let next = next.filter(|_| part.end == samples.len());
+                let samples = self.augmenters.imu.apply(&samples[part], next, random);
+                self.imu(front_end, &samples, *rate_hz, *units)
+            }
+            (Processor::Sound(front_end), Raw::Sound { samples, rate_hz }) => {
+                let samples = self.augmenters.audio.apply(samples, *rate_hz, random);
+                let samples = front_end.resample(&samples, *rate_hz)?;
+                let clip = front_end.clip_samples();
+                let part = Moment::draw(random).range(samples.len(), clip);
+                let mut placed = Vec::new();
+                if samples.len() < clip && front_end.spec().padding == Padding::Zero {
+                    // Live, a sound is not always at the start of a window.
+                    placed.resize(random.random_range(0..=clip - samples.len()), 0.0);
+                }
+                placed.extend(&samples[part]);
+                let mut out = vec![0.0; front_end.output_len()];
+                front_end.clip(&placed, &mut out)?;
+                if !front_end.spec().axes.frames_first() {
+                    let mels = front_end.spec().mels;
+                    self.augmenters.spectrogram.apply(&mut out, mels, random);
+                }
+                Ok(out)
+            }
+            (Processor::Image(front_end), Raw::Image(image)) => {
+                let view = self.augmenters.view.draw(random);
+                Ok(front_end.extract(&view.image(image)))
+            }
+            (Processor::Thermal(_) | Processor::Depth(_), Raw::Frames { frames, rate_hz }) => {
+                let at = random.random_range(0..frames.shape[0]);
+                let changed = self.changed(frames, random);
+                self.clip(&changed, *rate_hz, at..at + 1)
+            }
+            (Processor::Frames(front_end), Raw::Frames { frames, rate_hz }) => {
+                let count = frames.shape[0];
+                let clip = front_end.clip_frames(rate_hz.map(f64::from))?;
+                let part = Moment::draw(random).range(count, clip.unwrap_or(count));
+                let changed = self.changed(frames, random);
+                self.clip(&changed, *rate_hz, part)
+            }
+            _ => Err(self.other_kind(raw)),
+        }
+    }
+
+    /// All windows of a sample, as the runtime cuts them: half a window apart and one at its end.
+    ///
+    /// # Errors
+    ///
+    /// A sample that gives no features.
+    pub fn windows(&self, raw: &Raw) -> Result<Vec<Vec<f32>>, ExtractError> {
+        match (&self.processor, raw) {
+            (
+                Processor::Imu(front_end, _),
+                Raw::Imu {
+                    samples,
+                    rate_hz,
+                    units,
+                },
+            ) => covering(samples.len(), front_end.input_len(*rate_hz)?)
+                .map(|part| self.imu(front_end, &samples[part], *rate_hz, *units))
+                .collect(),
+            (Processor::Sound(front_end), Raw::Sound { samples, rate_hz }) => {
+                let samples = front_end.resample(samples, *rate_hz)?;
+                covering(samples.len(), front_end.clip_samples())
+                    .map(|part| {
+                        let mut out = vec![0.0; front_end.output_len()];
+                        front_end.clip(&samples[part], &mut out)?;
+                        Ok(out)
+                    })
+                    .collect()
+            }
+            (Processor::Image(front_end), Raw::Image(image)) => Ok(vec![front_end.extract(image)]),
+            (Processor::Thermal(_) | Processor::Depth(_), Raw::Frames { frames, rate_hz }) => (0
+                ..frames.shape[0])
+                .map(|at| self.clip(frames, *rate_hz, at..at + 1))
+                .collect(),
+            (Processor::Frames(front_end), Raw::Frames { frames, rate_hz }) => {
+                let count = frames.shape[0];
+                let clip = front_end.clip_frames(rate_hz.map(f64::from))?;
+                covering(count, clip.unwrap_or(count))
+                    .map(|part| self.clip(frames, *rate_hz, part))
+                    .collect()
+            }
+            _ => Err(self.other_kind(raw)),
+        }
+    }
+
+    fn other_kind(&self, raw: &Raw) -> ExtractError {
+        ExtractError::Kind {
+            found: raw.kind(),
+            kind: self.processor.kind(),
+        }
+    }
+
+    fn imu(
+        &self,
+        front_end: &ImuFrontEnd,
+        samples: &[Sample],
+        rate_hz: f32,
+        units: ImuUnits,
+    ) -> Result<Vec<f32>, ExtractError> {
+        let window: Vec<_> = samples.iter().map(|&sample| units.to_si(sample)).collect();
+        let mut out = vec![0.0; front_end.output_len()];
+        front_end.extract(&window, rate_hz, &mut out)?;
+        if let Processor::Imu(_, order) = &self.processor {
+            order.arrange(&mut out);
+        }
+        Ok(out)
+    }
+
+    /// Another part of what is seen, and other values.
+    fn changed(&self, frames: &NumberArray, random: &mut impl Rng) -> NumberArray {
+        let seen = self.augmenters.view.draw(random).frames(frames);
+        let values = match self.sense {
+            Modality::Thermal => self.augmenters.thermal,
+            _ => self.augmenters.depth,
+        };
+        values.apply(&seen, self.sense, random)
+    }
+
+    /// The features of some frames, which are one clip.
+    fn clip(
+        &self,
+        frames: &NumberArray,
+        rate_hz: Option<f32>,
+        part: Range<usize>,
+    ) -> Result<Vec<f32>, ExtractError> {
+        let [_, height, width] = frames.shape[..] else {
+            unreachable!("decoded frames have three axes");
+        };
+        let pixels = height * width;
+        let range = part.start * pixels..part.end * pixels;
+        Ok(match &self.processor {
+            Processor::Thermal(front_end) => {
+                let values = self.values(&frames.numbers, range, |count| front_end.value_of(count));
+                front_end.extract(&values, width)?
+            }
+            Processor::Depth(front_end) => {
+                let values = self.values(&frames.numbers, range, |count| count as f32);
+                front_end.extract(&values, width)?
+            }
+            Processor::Frames(front_end) => {
+                let values = self.values(&frames.numbers, range, |count| front_end.value_of(count));
+                let clip = Clip {
+                    values: &values,
+                    height,
+                    width,
+                };
+                let whole = front_end.clip_frames(rate_hz.map(f64::from))?;
+                front_end.extract(clip, whole)?
+            }
+            _ => unreachable!("only front ends of frames cut clips"),
+        })
+    }
+
+    /// Distances in metres, or temperatures; whole numbers of the latter mean what the front end says.
+    fn values(
+        &self,
+        numbers: &Numbers,
+        range: Range<usize>,
+        thermal: impl Fn(f64) -> f32,
+    ) -> Vec<f32> {
+        match (self.sense, numbers) {
+            (Modality::Depth, Numbers::U16(values)) => {
+                values[range].iter().map(|&mm| depth_m(mm)).collect()
+            }
+            (Modality::Thermal, Numbers::U8(values)) => values[range]
+                .iter()
+                .map(|&v| thermal(f64::from(v)))
+                .collect(),
+            (Modality::Thermal, Numbers::U16(values)) => values[range]
+                .iter()
+                .map(|&v| thermal(f64::from(v)))
+                .collect(),
+            (_, numbers) => numbers.to_f32(range),
+        }
+    }
+}
