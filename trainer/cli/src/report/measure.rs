@@ -73,6 +73,8 @@ pub struct ZeroShot {
     pub numbers: Vec<Number>,
     /// The share of the commonest class: what always saying it would get right.
     pub commonest: f64,
+    /// Pairs of classes whose vectors are the same, so that nothing can tell them apart.
+    pub same_vectors: Vec<[usize; 2]>,
     /// Top-1 with one prompt a class, drawn at random; none if no class has several.
     pub one_prompt: Option<Spread>,
     /// Class by class.
@@ -267,9 +269,12 @@ impl<'a> Prepared<'a> {
 
     /// What tells the table from others: its groups, if they are few.
     pub fn part(&self) -> String {
-        match self.group_names.len() {
-            count @ 5.. => format!("{count} groups"),
-            _ => self.group_names.join(", "),
+        match &self.group_names[..] {
+            [first @ .., _, _] if first.len() > 3 => {
+                let more = self.group_names.len() - 3;
+                format!("{} and {more} more", first[..3].join(", "))
+            }
+            few => few.join(", "),
         }
     }
 
@@ -419,11 +424,21 @@ impl<'a> Prepared<'a> {
         Some(ZeroShot {
             numbers: numbers.collect(),
             commonest: counts.max().unwrap_or(0) as f64 / n as f64,
+            same_vectors: self.same_vectors(),
             one_prompt: self.one_prompt(options),
             classes: ranked.iter().enumerate().map(class).collect(),
             pooled: curves(&Ranked::new(&pooled_scores), &pooled_truth),
             confusion,
         })
+    }
+
+    fn same_vectors(&self) -> Vec<[usize; 2]> {
+        let cosines = self.class_rows.cosines(&self.class_rows);
+        let pairs = (0..cosines.len()).flat_map(|a| (0..a).map(move |b| [b, a]));
+        // Equal but for the rounding of 32 bits.
+        pairs
+            .filter(|&[a, b]| cosines.row(a)[b] > 1.0 - 1e-6)
+            .collect()
     }
 
     /// Top-1 with one prompt a class instead of the mean over all, several times.
@@ -557,15 +572,18 @@ impl<'a> Prepared<'a> {
         let b = match &table.anchors {
             Some(anchors) if anchors.labels.iter().any(Option::is_some) => {
                 anchor_rows = Rows::from_f32(table.dim, &anchors.rows);
-                let label = |(row, label): (usize, &Option<usize>)| Some((row, (*label)?));
+                // None that is paired with a sample of the gallery: it would find its own.
+                let mut is_free = vec![true; anchors.labels.len()];
+                searched
+                    .iter()
+                    .for_each(|&sample| is_free[anchors.of[sample]] = false);
+                let labels = anchors.labels.iter().enumerate();
+                let free = labels.filter(|(row, _)| is_free[*row]);
                 Side {
                     name: format!("{} anchor", anchors.sense),
                     rows: &anchor_rows,
-                    labels: anchors
-                        .labels
-                        .iter()
-                        .enumerate()
-                        .filter_map(label)
+                    labels: free
+                        .filter_map(|(row, label)| Some((row, (*label)?)))
                         .collect(),
                 }
             }
