@@ -3,6 +3,7 @@
 //! ```text
 //! recipe + text model ─anchor─▶ anchor ─┐
 //! recipe + data ────────────────────────┴─fit─▶ run folder ─eval, export─▶ ─pack─▶ one file
+//! tables of held-out samples, one an encoder or fold ─report─▶ a page to read, and JSON
 //! ```
 //!
 //! Results go to stdout, everything else to stderr. The exit status is 0 if all went well, 1 if a

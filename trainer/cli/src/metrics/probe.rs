@@ -1,10 +1,10 @@
 //! A linear probe: multinomial logistic regression on embeddings that stay as they are.
 //!
-//! Minimises |W|²/2 + C · sum over rows of -log softmax(W x + b)[label]; intercepts are not
-//! regularised. That is scikit-learn's `LogisticRegression(C=C)`; of two classes, for which it
-//! fits a single vector, the one with `C` doubled. The optimum is unique but for a constant added to
-//! all intercepts, so how it is found does not matter as long as it is found: Newton's method, each
-//! step solved by conjugate gradients.
+//! Minimises |W|²/2 + C · sum over rows of -log(share), where the share is what softmax(W x + b)
+//! gives the row's label; intercepts are not regularised. That is scikit-learn's
+//! `LogisticRegression(C=C)`; of two classes, for which it fits a single vector, the one with `C`
+//! doubled. The optimum is unique but for a constant added to all intercepts, so how it is found
+//! does not matter as long as it is found: Newton's method, each step solved by conjugate gradients.
 
 use super::scores::dot;
 

@@ -179,13 +179,15 @@ pub fn map(classes: &[String], map: &Map) -> Markup {
 /// Where names stand beside their marks: moved down until none covers another.
 fn spread_labels(names: &[String], places: &[[f64; 2]], width: f64, height: f64) -> Vec<[f64; 2]> {
     const LINE: f64 = 14.0;
+    // They are bold.
+    const BOLD: f64 = CHARACTER * 1.15;
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_by(|&a, &b| places[a][1].total_cmp(&places[b][1]));
     let mut labels = vec![[0.0; 2]; places.len()];
     let mut placed: Vec<[f64; 3]> = Vec::new();
     for label in order {
         let [x, y] = places[label];
-        let length = names[label].chars().count() as f64 * CHARACTER;
+        let length = names[label].chars().count() as f64 * BOLD;
         let x = if x + 12.0 + length > width {
             x - 12.0 - length
         } else {

@@ -83,12 +83,13 @@ fn experiment(number: usize, experiment: &Experiment) -> Markup {
     } = experiment;
     let samples: usize = parts.iter().map(|part| part.samples).sum();
     let labelled: usize = parts.iter().map(|part| part.labelled).sum();
+    let groups = experiment.groups().count();
     let single = parts.len() == 1;
     html! {
         h2 id={ "e" (number) } { (name) }
         p.facts {
             "Sense " b { (sense) } " · " b { (samples) } " samples, " b { (labelled) } " of them labelled · "
-            b { (experiment.classes.len()) } " classes · " b { (experiment.groups().count()) } " groups · "
+            b { (experiment.classes.len()) } " classes · " b { (groups) } (if groups == 1 { " group · " } else { " groups · " })
             "embeddings of " b { (parts[0].dim) } " numbers"
             @if !single { " · " b { (parts.len()) } " tables" }
         }

@@ -6,7 +6,8 @@ use anyhow::ensure;
 use sensorium_pack::Modality;
 use serde::Serialize;
 
-use super::measure::{Group, Measures, Number, Options, Prepared};
+use super::measure::{Group, Measures, Number, Options};
+use super::prepared::Prepared;
 use super::sum::{Arithmetic, arithmetic};
 use crate::metrics::Rows;
 use crate::metrics::arithmetic::Gallery;
