@@ -17,6 +17,7 @@ mod figure;
 mod markdown;
 mod measure;
 mod page;
+mod prepared;
 mod section;
 mod sum;
 mod summary;

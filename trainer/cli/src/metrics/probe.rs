@@ -1,10 +1,10 @@
 //! A linear probe: multinomial logistic regression on embeddings that stay as they are.
 //!
-//! Minimises |W|²/2 + C · sum over rows of -log softmax(W x + b)[label]; intercepts are not
-//! regularised. That is scikit-learn's `LogisticRegression(C=C)`; of two classes, for which it
-//! fits a single vector, the one with `C` doubled. The optimum is unique but for a constant added to
-//! all intercepts, so how it is found does not matter as long as it is found: Newton's method, each
-//! step solved by conjugate gradients.
+//! Minimises |W|²/2 + C · sum over rows of -log(share), where the share is what softmax(W x + b)
+//! gives the row's label; intercepts are not regularised. That is scikit-learn's
+//! `LogisticRegression(C=C)`; of two classes, for which it fits a single vector, the one with `C`
+//! doubled. The optimum is unique but for a constant added to all intercepts, so how it is found
+//! does not matter as long as it is found: Newton's method, each step solved by conjugate gradients.
 
 use super::scores::dot;
 
@@ -48,7 +48,10 @@ impl Probe {
             if largest <= GRADIENT * strength.max(1.0) {
                 break;
             }
-            let step = problem.newton_step(&shares, &gradient);
+            // Far from the optimum a rough step does as well; near it the steps get exact, so that
+            // the error is squared each time.
+            let exactness = (largest / strength).clamp(1e-12, 0.1);
+            let step = problem.newton_step(&shares, &gradient, exactness);
             problem.descend(&mut point, &step, dot(&gradient, &step));
         }
         Self {
@@ -169,14 +172,14 @@ impl Problem<'_> {
         self.pull_back(direction, &factors)
     }
 
-    /// Conjugate gradients from zero. A constant added to all intercepts changes nothing, so the
+    /// Conjugate gradients from zero, until `exactness` of the gradient is left. A constant added to all intercepts changes nothing, so the
     /// gradient has no part along it and neither has any step.
-    fn newton_step(&self, shares: &[f64], gradient: &[f64]) -> Vec<f64> {
+    fn newton_step(&self, shares: &[f64], gradient: &[f64], exactness: f64) -> Vec<f64> {
         let mut step = vec![0.0; gradient.len()];
         let mut residual: Vec<f64> = gradient.iter().map(|g| -g).collect();
         let mut direction = residual.clone();
         let mut squares = dot(&residual, &residual);
-        let enough = squares * 1e-24;
+        let enough = squares * exactness * exactness;
         for _ in 0..gradient.len().max(10) {
             if squares <= enough {
                 break;

@@ -32,11 +32,14 @@ impl Projection {
         for row in rows {
             add(&mut mean, row, 1.0 / rows.len() as f64);
         }
-        let centred: Vec<Vec<f64>> = rows
-            .iter()
-            .map(|row| row.iter().zip(&mean).map(|(x, m)| x - m).collect())
-            .collect();
-        let variance: f64 = centred.iter().map(|row| dot(row, row)).sum();
+        let mut covariance = vec![vec![0.0; dim]; dim];
+        for row in rows {
+            let centred: Vec<f64> = row.iter().zip(&mean).map(|(x, m)| x - m).collect();
+            for (sums, value) in covariance.iter_mut().zip(&centred) {
+                add(sums, &centred, *value);
+            }
+        }
+        let variance: f64 = (0..dim).map(|d| covariance[d][d]).sum();
         if variance <= f64::EPSILON * rows.len() as f64 {
             return None;
         }
@@ -47,7 +50,8 @@ impl Projection {
         orthonormalize(&mut axes);
         let mut variances = vec![0.0; block];
         for _ in 0..ROUNDS {
-            let spread: Vec<Vec<f64>> = axes.iter().map(|axis| covary(&centred, axis)).collect();
+            let spread: Vec<Vec<f64>> =
+                axes.iter().map(|axis| combine(axis, &covariance)).collect();
             let small: Vec<Vec<f64>> = axes
                 .iter()
                 .map(|a| spread.iter().map(|s| dot(a, s)).collect())
@@ -102,15 +106,7 @@ fn add(sum: &mut [f64], row: &[f64], factor: f64) {
     }
 }
 
-/// The covariance (times the number of rows) applied to a direction.
-fn covary(centred: &[Vec<f64>], direction: &[f64]) -> Vec<f64> {
-    let mut out = vec![0.0; direction.len()];
-    for row in centred {
-        add(&mut out, row, dot(row, direction));
-    }
-    out
-}
-
+/// The sum of rows, each times its factor; for a symmetric matrix, the matrix times the factors.
 fn combine(factors: &[f64], rows: &[Vec<f64>]) -> Vec<f64> {
     let mut out = vec![0.0; rows[0].len()];
     for (factor, row) in factors.iter().zip(rows) {

@@ -34,6 +34,9 @@ const NAME: usize = 26;
 /// Width of a character, a little more than the mean one has.
 const CHARACTER: f64 = 6.4;
 
+/// Size of a cell from which empty ones and counts are drawn.
+const DRAWN: f64 = 20.0;
+
 /// Counts as a heat map: a row is what it was, a column what it was named, and a cell's colour its
 /// share of the row.
 pub fn confusion(classes: &[String], counts: &[Vec<usize>]) -> Markup {
@@ -72,9 +75,16 @@ pub fn confusion(classes: &[String], counts: &[Vec<usize>]) -> Markup {
                     (name)
                 }
             }
+            @if cell < DRAWN {
+                @for row in 0..n {
+                    rect.empty x=(px(left)) y=(px(top + at(row) + 0.75)) width=(px(n as f64 * cell))
+                        height=(px(cell - 1.5)) rx="3" {}
+                }
+            }
             @for (row, counts) in counts.iter().enumerate() {
                 @let all = counts.iter().sum::<usize>();
-                @for (column, &count) in counts.iter().enumerate() {
+                @let drawn = |count: usize| count > 0 || cell >= DRAWN;
+                @for (column, &count) in counts.iter().enumerate().filter(|(_, count)| drawn(**count)) {
                     @let share = count as f64 / all.max(1) as f64;
                     @let (x, y) = (left + at(column), top + at(row));
                     g.cell {
@@ -82,14 +92,16 @@ pub fn confusion(classes: &[String], counts: &[Vec<usize>]) -> Markup {
                             (classes[row]) " named " (classes[column]) ": " (count) " of " (all)
                             " (" (format!("{share:.3}")) ")"
                         }
-                        rect.empty x=(px(x + 0.75)) y=(px(y + 0.75)) width=(px(cell - 1.5))
-                            height=(px(cell - 1.5)) rx="3" {}
+                        @if cell >= DRAWN {
+                            rect.empty x=(px(x + 0.75)) y=(px(y + 0.75)) width=(px(cell - 1.5))
+                                height=(px(cell - 1.5)) rx="3" {}
+                        }
                         @if count > 0 {
                             rect class=(if row == column { "right" } else { "wrong" })
                                 x=(px(x + 0.75)) y=(px(y + 0.75)) width=(px(cell - 1.5))
                                 height=(px(cell - 1.5)) rx="3" fill-opacity=(format!("{:.3}", 0.12 + 0.88 * share)) {}
                         }
-                        @if count > 0 && cell > 20.0 {
+                        @if count > 0 && cell >= DRAWN {
                             text class=(if share > 0.45 { "count on" } else { "count" })
                                 font-size=(px(count_size(count, cell)))
                                 x=(px(x + cell / 2.0)) y=(px(y + cell / 2.0 + 4.0))
@@ -167,13 +179,15 @@ pub fn map(classes: &[String], map: &Map) -> Markup {
 /// Where names stand beside their marks: moved down until none covers another.
 fn spread_labels(names: &[String], places: &[[f64; 2]], width: f64, height: f64) -> Vec<[f64; 2]> {
     const LINE: f64 = 14.0;
+    // They are bold.
+    const BOLD: f64 = CHARACTER * 1.15;
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_by(|&a, &b| places[a][1].total_cmp(&places[b][1]));
     let mut labels = vec![[0.0; 2]; places.len()];
     let mut placed: Vec<[f64; 3]> = Vec::new();
     for label in order {
         let [x, y] = places[label];
-        let length = names[label].chars().count() as f64 * CHARACTER;
+        let length = names[label].chars().count() as f64 * BOLD;
         let x = if x + 12.0 + length > width {
             x - 12.0 - length
         } else {

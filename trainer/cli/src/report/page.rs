@@ -14,6 +14,9 @@ use crate::metrics::interval::Interval;
 /// Nothing is fetched and nothing runs, whatever a table says.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
+/// Rows of two tables that still stand side by side.
+const ABREAST: usize = 20;
+
 /// Draws the page.
 pub fn render(title: &str, report: &Report) -> Markup {
     let options = &report.options;
@@ -33,10 +36,14 @@ pub fn render(title: &str, report: &Report) -> Markup {
                     p.lead {
                         "Measured on samples that were held out of training. Every number stands beside "
                         "what random answers would give, and with the range in which the truth probably "
-                        "is. In the small drawings "
-                        span.sign { (strip(0.7, Some((0.55, 0.82)), Some(0.2))) }
-                        " the line runs from 0 to 1, the dot is the number, the band its 95 % interval "
-                        "and the upright mark is chance."
+                        "is."
+                    }
+                    div.sign {
+                        (strip(0.7, Some((0.55, 0.82)), Some(0.2)))
+                        span {
+                            "The line runs from 0 to 1. Dot: the number. Band: its 95 % interval. Upright "
+                            "mark: chance."
+                        }
                     }
                     nav {
                         ul {
@@ -76,12 +83,13 @@ fn experiment(number: usize, experiment: &Experiment) -> Markup {
     } = experiment;
     let samples: usize = parts.iter().map(|part| part.samples).sum();
     let labelled: usize = parts.iter().map(|part| part.labelled).sum();
+    let groups = experiment.groups().count();
     let single = parts.len() == 1;
     html! {
         h2 id={ "e" (number) } { (name) }
         p.facts {
             "Sense " b { (sense) } " · " b { (samples) } " samples, " b { (labelled) } " of them labelled · "
-            b { (experiment.classes.len()) } " classes · " b { (experiment.groups().count()) } " groups · "
+            b { (experiment.classes.len()) } " classes · " b { (groups) } (if groups == 1 { " group · " } else { " groups · " })
             "embeddings of " b { (parts[0].dim) } " numbers"
             @if !single { " · " b { (parts.len()) } " tables" }
         }
@@ -136,12 +144,10 @@ fn tile(number: &Number) -> Markup {
             div.name { (number.name) }
             div.value { (format!("{:.3}", number.value)) }
             (strip(number.value, number.interval.map(ends), Some(number.chance)))
-            div.range {
-                @if let Some(Interval { low, high }) = number.interval {
-                    (format!("{low:.3} to {high:.3}")) " · "
-                }
-                "chance " (format!("{:.3}", number.chance))
+            @if let Some(Interval { low, high }) = number.interval {
+                div.range { "95 %: " (format!("{low:.3} to {high:.3}")) }
             }
+            div.range { "chance: " (format!("{:.3}", number.chance)) }
             p.what { (meaning(number.name)) }
         }
     }
@@ -185,8 +191,19 @@ fn part(experiment: &Experiment, part: &Measures) -> Markup {
                     "."
                 }
             }
-            div.pair {
-                (section::groups(&part.groups))
+            @for &[a, b] in zero_shot.same_vectors.iter().take(5) {
+                p.note.warning {
+                    "The words of “" (experiment.classes[a]) "” and “" (experiment.classes[b])
+                    "” have the same vector, so no encoder can tell the two apart."
+                }
+            }
+            @if zero_shot.classes.len() <= ABREAST && (2..=ABREAST).contains(&part.groups.len()) {
+                div.pair {
+                    (section::groups(&part.groups))
+                    (section::classes(&zero_shot.classes))
+                }
+            } @else {
+                @if part.groups.len() > 1 { (section::groups(&part.groups)) }
                 (section::classes(&zero_shot.classes))
             }
             (confusion(&experiment.classes, &zero_shot.confusion, ""))

@@ -9,7 +9,7 @@ use super::sum::{self, Arithmetic};
 use crate::metrics::interval::Interval;
 
 /// Rows of a table on the page; the JSON has all.
-const ROWS: usize = 60;
+const ROWS: usize = 200;
 /// Classes that are named beside the map.
 const LEGEND: usize = 40;
 
@@ -45,7 +45,7 @@ pub fn groups(groups: &[Group]) -> Markup {
                 "A group is a person, speaker, place or sequence that training did not meet. Top-1 with "
                 "Wilson's interval, and the mean recall over the classes that the group has."
             }
-            table {
+            div.scroll { table {
                 tr { th { "group" } th.n { "samples" } th.n { "top-1" } th.strip { "0 to 1" } th.n { "class recall" } }
                 @for group in groups.iter().take(ROWS) {
                     tr {
@@ -56,7 +56,7 @@ pub fn groups(groups: &[Group]) -> Markup {
                         td.n { (or_dash(group.class_recall)) }
                     }
                 }
-            }
+            } }
             (rest(groups.len()))
         }
     }
@@ -71,7 +71,7 @@ pub fn classes(classes: &[Class]) -> Markup {
                 "Recall: share of the class's samples that were named rightly. AP and AUC: how well the "
                 "class's words set its samples apart from all others."
             }
-            table {
+            div.scroll { table {
                 tr { th { "class" } th.n { "samples" } th.n { "recall" } th.strip { "0 to 1" } th.n { "AP" } th.n { "AUC" } }
                 @for class in classes.iter().take(ROWS) {
                     tr {
@@ -87,7 +87,7 @@ pub fn classes(classes: &[Class]) -> Markup {
                         td.n { (or_dash(class.auc)) }
                     }
                 }
-            }
+            } }
             (rest(classes.len()))
         }
     }
@@ -189,10 +189,10 @@ pub fn retrieval(rows: &[Retrieval]) -> Markup {
 pub fn learning(part: &Measures) -> Markup {
     let has_accuracy = part.training.iter().any(|epoch| epoch.held_out.is_some());
     html! {
-        @if !part.few_shot.is_empty() || !part.training.is_empty() {
+        @if !part.few_shot.is_empty() { (few_shot(part)) }
+        @if !part.training.is_empty() {
             div.pair {
-                @if !part.few_shot.is_empty() { (few_shot(part)) }
-                @if !part.training.is_empty() { (loss(part)) }
+                (loss(part))
                 @if has_accuracy { (held_out(part)) }
             }
         }
@@ -255,7 +255,8 @@ fn few_shot(part: &Measures) -> Markup {
                     "Examples are of a random half of the groups, tests of the other half."
                 }
             }
-            (chart::lines("few-shot accuracy", &x, &Axis::shares("share named rightly"), &lines))
+            div.split {
+            div { (chart::lines("few-shot accuracy", &x, &Axis::shares("share named rightly"), &lines)) }
             table {
                 tr { th { "examples a class" } th.n { "named rightly" } th.n { "deviation" } th.n { "given" } th.n { "tested" } }
                 @for row in &part.few_shot {
@@ -267,6 +268,12 @@ fn few_shot(part: &Measures) -> Markup {
                         td.n.soft { (format!("{:.0}", row.tested)) }
                     }
                 }
+            }
+            }
+            p.caption {
+                "Given and tested: examples that the classifier was given and samples it was tested on, "
+                "mean over " (part.few_shot[0].accuracy.count) " draws. A class with too few examples "
+                "gives all it has."
             }
         }
     }

@@ -6,7 +6,8 @@ use anyhow::ensure;
 use sensorium_pack::Modality;
 use serde::Serialize;
 
-use super::measure::{Group, Measures, Number, Options, Prepared};
+use super::measure::{Group, Measures, Number, Options};
+use super::prepared::Prepared;
 use super::sum::{Arithmetic, arithmetic};
 use crate::metrics::Rows;
 use crate::metrics::arithmetic::Gallery;
@@ -228,7 +229,7 @@ fn between(tables: &[Prepared], seed: u64) -> Vec<Arithmetic> {
     for (i, one) in tables.iter().enumerate() {
         for other in &tables[i + 1..] {
             let (a, b) = (one.table, other.table);
-            let fit = one.part() == other.part() || (only(&a.name) && only(&b.name));
+            let fit = one.group_names == other.group_names || (only(&a.name) && only(&b.name));
             if a.sense != b.sense && a.dim == b.dim && a.classes == b.classes && fit {
                 found.extend(between_two(one, other, seed));
             }

@@ -101,6 +101,13 @@ fn small_numbers_are_those_counted_by_hand() {
             ("class words", "imu samples", same),
         ]
     );
+    assert!(zero_shot.same_vectors.is_empty());
+    let mut twins = small();
+    twins.classes[1].vector = vec![2.0, 0.0];
+    let twins = Report::new(&[twins], OPTIONS).unwrap();
+    let zero_shot = twins.experiments[0].parts[0].zero_shot.as_ref().unwrap();
+    assert_eq!(zero_shot.same_vectors, [[0, 1]]);
+    assert!(page(&twins).contains("have the same vector"));
     // p and q are nearer to d1, r to d2, and s to d1 though it is d2's.
     let there = &part.retrieval[0];
     assert_eq!(
@@ -172,6 +179,9 @@ fn folds_are_summed_up() {
     assert_eq!(experiment.confusion.iter().flatten().sum::<usize>(), 144);
     assert_eq!(experiment.groups().count(), 6);
     assert_eq!(experiment.parts[1].part, "person 3, person 4, person 5");
+    let many = Report::new(&[people("many", 0..6)], OPTIONS).unwrap();
+    let part = &many.experiments[0].parts[0].part;
+    assert_eq!(part, "person 0, person 1, person 2 and 3 more");
     assert!(page(&report).contains("Held out: person 3, person 4, person 5"));
     let text = markdown::render(&report);
     assert!(text.contains("| fold | imu | top-1 | "), "{text}");
