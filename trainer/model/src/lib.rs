@@ -23,6 +23,7 @@ pub mod conv;
 pub mod encoder;
 pub mod gradient;
 pub mod loss;
+pub mod ops;
 pub mod optimizer;
 pub mod portable;
 pub mod precision;
