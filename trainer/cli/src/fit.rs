@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use sensorium_data::{Split, SplitConfig};
 use sensorium_model::backend;
+use sensorium_model::loss::InfoNce;
 
 use crate::anchor::cache::AnchorCache;
 use crate::anchor::space::AnchorSpace;
@@ -215,19 +216,24 @@ fn bound_to(
     space: Option<&dyn AnchorSpace>,
     cache: &AnchorCache,
 ) -> anyhow::Result<(Targets, Option<Pictures>)> {
-    let (loss, temperature, same_above) = match recipe.binding {
+    let (loss, temperature, same_above, views) = match recipe.binding {
         Binding::Words {
             temperature,
             label_smoothing,
+            pull,
         } => {
-            let targets = Targets::words(recipe, anchor, temperature, label_smoothing)?;
-            return Ok((targets, None));
+            let config = InfoNce {
+                temperature,
+                label_smoothing,
+            };
+            return Ok((Targets::words(recipe, anchor, config, pull)?, None));
         }
         Binding::Images {
             loss,
             temperature,
             same_above,
-        } => (loss, temperature, same_above),
+            views,
+        } => (loss, temperature, same_above, views),
     };
     let space = space.context("--images is needed")?;
     ensure!(
@@ -237,9 +243,10 @@ fn bound_to(
         recipe.encoder.output()
     );
     let wanted = picture_split(recipe, samples)?.map_or_else(Vec::new, |split| split.training);
-    let pictures = Pictures::embed(recipe, samples, &split.training, &wanted, space, cache)?;
+    let items = &split.training;
+    let pictures = Pictures::embed(recipe, samples, items, &wanted, views, space, cache)?;
     let rows = pictures.rows.clone();
-    let targets = Targets::images(rows, space.dim(), loss, temperature, same_above)?;
+    let targets = Targets::images(rows, views, space.dim(), loss, temperature, same_above)?;
     Ok((targets, Some(pictures)))
 }
 

@@ -87,6 +87,11 @@ pub enum Binding {
         /// Share of the target spread over all classes.
         #[serde(default)]
         label_smoothing: f64,
+        /// How much it counts, beside telling classes apart, that a sample lies far from its own
+        /// words: times one less the cosine. Without it, samples of different classes may lie close
+        /// together, which hurts what is bound to them later.
+        #[serde(default)]
+        pull: f64,
     },
     /// The frozen embedding of a sample's picture, against those of the rest of the batch. Neither
     /// words nor labels take part.
@@ -101,6 +106,11 @@ pub enum Binding {
         /// negative. 1 does so for copies only.
         #[serde(default = "one")]
         same_above: f32,
+        /// Parts of each picture that are embedded, drawn as `augmentation.view` says, the first of
+        /// them the whole: a sample that was recorded with it is then bound by the same part of
+        /// both. 1 embeds pictures as they are.
+        #[serde(default = "once")]
+        views: usize,
     },
 }
 
@@ -121,6 +131,10 @@ pub enum PairLossKind {
 
 fn one() -> f32 {
     1.0
+}
+
+fn once() -> usize {
+    1
 }
 
 /// The optimiser.

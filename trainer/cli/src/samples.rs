@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use rand::Rng;
+use sensorium_data::augment::View;
 use sensorium_data::set::Fault;
 use sensorium_data::{
     DataSet, Draw, Entry, ExtractError, Extractor, Modality, Raw, SampleError, Sampler, Split,
@@ -154,13 +155,24 @@ impl Samples {
         self.extractor.output_shape()
     }
 
-    /// An augmented window of a sample.
-    pub fn augmented(&self, item: usize, random: &mut impl Rng) -> Result<Vec<f32>, SampleError> {
+    /// Part `number` of a picture and of what was recorded with it; the first is the whole.
+    pub fn view(&self, picture: Draw, number: usize) -> View {
+        let key = ((picture.set as u64) << 48) | picture.entry as u64;
+        self.extractor.view(key, number)
+    }
+
+    /// An augmented window of a sample, or of the part of it that `view` shows.
+    pub fn augmented(
+        &self,
+        item: usize,
+        view: Option<View>,
+        random: &mut impl Rng,
+    ) -> Result<Vec<f32>, SampleError> {
         let Draw { set, entry } = self.items[item].at;
         let (set, next) = (&self.sets[set], self.sets[set].following(entry));
         let raw = set.load(entry, self.sense)?;
         let next = next.map(|next| set.load(next, self.sense)).transpose()?;
-        let features = self.extractor.augmented(&raw, next.as_ref(), random);
+        let features = self.extractor.augmented(&raw, next.as_ref(), view, random);
         features.map_err(|error| self.broken(item, error))
     }
 

@@ -13,7 +13,8 @@ use sensorium_media::{NumberArray, Numbers};
 use sensorium_pack::Modality;
 use thiserror::Error;
 
-use crate::augment::Moment;
+use crate::augment::{Moment, View};
+use crate::batch::random_of;
 use crate::{Augmenters, Raw, Sample};
 
 /// A front end, and what is done to samples in training.
@@ -68,6 +69,17 @@ impl Extractor {
         })
     }
 
+    /// Part `number` of what belongs to a picture: the first is the whole, the others are drawn, the
+    /// same ones for the same `key`.
+    #[must_use]
+    pub fn view(&self, key: u64, number: usize) -> View {
+        if number == 0 {
+            return View::WHOLE;
+        }
+        let mut random = random_of(key, number as u64, u64::MAX);
+        self.augmenters.view.draw(&mut random)
+    }
+
     /// Lengths of the axes of the features of one window.
     #[must_use]
     pub fn output_shape(&self) -> Vec<usize> {
@@ -75,7 +87,7 @@ impl Extractor {
     }
 
     /// One augmented window of a sample, anywhere in it. `following` is what comes after it in the
-    /// same recording.
+    /// same recording; `view` the part of pictures that is seen, which otherwise is drawn.
     ///
     /// # Errors
     ///
@@ -84,8 +96,10 @@ impl Extractor {
         &self,
         raw: &Raw,
         following: Option<&Raw>,
+        view: Option<View>,
         random: &mut impl Rng,
     ) -> Result<Vec<f32>, ExtractError> {
+        let mut seen = || view.unwrap_or_else(|| self.augmenters.view.draw(random));
         match (&self.processor, raw) {
             (
                 Processor::Imu(front_end, _),
@@ -126,19 +140,20 @@ impl Extractor {
                 Ok(out)
             }
             (Processor::Image(front_end), Raw::Image(image)) => {
-                let view = self.augmenters.view.draw(random);
-                Ok(front_end.extract(&view.image(image)))
+                Ok(front_end.extract(&seen().image(image)))
             }
             (Processor::Thermal(_) | Processor::Depth(_), Raw::Frames { frames, rate_hz }) => {
+                let seen = seen().frames(frames);
                 let at = random.random_range(0..frames.shape[0]);
-                let changed = self.changed(frames, random);
+                let changed = self.changed(&seen, random);
                 self.clip(&changed, *rate_hz, at..at + 1)
             }
             (Processor::Frames(front_end), Raw::Frames { frames, rate_hz }) => {
                 let count = frames.shape[0];
                 let clip = front_end.clip_frames(rate_hz.map(f64::from))?;
+                let seen = seen().frames(frames);
                 let part = Moment::draw(random).range(count, clip.unwrap_or(count));
-                let changed = self.changed(frames, random);
+                let changed = self.changed(&seen, random);
                 self.clip(&changed, *rate_hz, part)
             }
             _ => Err(self.other_kind(raw)),
@@ -211,14 +226,13 @@ impl Extractor {
         Ok(out)
     }
 
-    /// Another part of what is seen, and other values.
+    /// Other values.
     fn changed(&self, frames: &NumberArray, random: &mut impl Rng) -> NumberArray {
-        let seen = self.augmenters.view.draw(random).frames(frames);
         let values = match self.sense {
             Modality::Thermal => self.augmenters.thermal,
             _ => self.augmenters.depth,
         };
-        values.apply(&seen, self.sense, random)
+        values.apply(frames, self.sense, random)
     }
 
     /// The features of some frames, which are one clip.

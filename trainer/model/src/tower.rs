@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::conv::{ConvConfig, ConvConfigError, ConvEncoder};
 use crate::encoder::{ConfigError, Encoder, EncoderConfig, Input, InputConfig};
+use crate::ops::FusedBackend;
 use crate::sense::Sense;
 use crate::weights::{WeightSource, Weights, WeightsError};
 
@@ -122,18 +123,6 @@ impl<B: Backend> Tower<B> {
         }
     }
 
-    /// One embedding an input, of length 1: `[batch, output]`.
-    ///
-    /// # Panics
-    ///
-    /// If inputs have another shape than [`TowerConfig::input_shape`].
-    pub fn forward(&self, input: Input<B>) -> Tensor<B, 2> {
-        match self {
-            Self::Transformer(encoder) => encoder.forward(input),
-            Self::Conv(encoder) => encoder.forward(input),
-        }
-    }
-
     /// Stretches embeddings of length 1 to the encoder's scale, where it has one.
     pub fn scale(&self, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
         match self {
@@ -177,6 +166,20 @@ impl<B: Backend> Tower<B> {
         match self {
             Self::Transformer(encoder) => encoder.undecayed(),
             Self::Conv(encoder) => encoder.undecayed(),
+        }
+    }
+}
+
+impl<B: FusedBackend> Tower<B> {
+    /// One embedding an input, of length 1: `[batch, output]`.
+    ///
+    /// # Panics
+    ///
+    /// If inputs have another shape than [`TowerConfig::input_shape`].
+    pub fn forward(&self, input: Input<B>) -> Tensor<B, 2> {
+        match self {
+            Self::Transformer(encoder) => encoder.forward(input),
+            Self::Conv(encoder) => encoder.forward(input),
         }
     }
 }

@@ -72,10 +72,19 @@ fn pictures(
     let cache = AnchorCache::open(&cache.unwrap_or_else(|| args.run.join("anchors")))?;
     let space = open_space(path, &cache)?;
     let wanted = picture_split(recipe, samples)?.map_or_else(Vec::new, |split| split.held_out);
-    let pictures = Pictures::embed(recipe, samples, &embedded.items, &wanted, &*space, &cache)?;
+    let pictures = Pictures::embed(
+        recipe,
+        samples,
+        &embedded.items,
+        &wanted,
+        1,
+        &*space,
+        &cache,
+    )?;
     let of = embedded.items.iter().map(|&item| {
         let mut random = random_of(SEED, 0, item as u64);
         let picture = pictures.draw(samples.items()[item].at, &mut random);
+        let picture = picture.map(|seen| seen.picture);
         picture.with_context(|| format!("{:?} has no held-out picture", samples.name(item)))
     });
     let of = of.collect::<anyhow::Result<Vec<_>>>()?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use rand::Rng;
+use sensorium_data::augment::View;
 use sensorium_data::{Draw, Entry, Modality, Pairing, Raw, SampleError};
 
 use crate::anchor::cache::{AnchorCache, Key};
@@ -19,9 +20,20 @@ const BLOCK: usize = 256;
 pub struct Pictures {
     /// Where each is.
     pub places: Vec<Draw>,
-    /// `[pictures, dim]`, rows of length 1.
+    /// `[pictures, views, dim]`, rows of length 1.
     pub rows: Vec<f32>,
+    /// Parts of each picture that are embedded, the first of them the whole.
+    pub views: usize,
     partners: Partners,
+}
+
+/// One part of one picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// The picture.
+    pub picture: usize,
+    /// The part.
+    pub view: usize,
 }
 
 /// Which pictures belong to a sample.
@@ -37,13 +49,14 @@ enum Partners {
 }
 
 impl Pictures {
-    /// Embeds the pictures of samples; of a set of pictures, those that `wanted` takes. What is in
-    /// the cache is not computed again.
+    /// Embeds the pictures of samples, each in so many views; of a set of pictures, those that
+    /// `wanted` names. What is in the cache is not computed again.
     pub fn embed(
         recipe: &Recipe,
         samples: &Samples,
         items: &[usize],
         wanted: &[usize],
+        views: usize,
         space: &dyn AnchorSpace,
         cache: &AnchorCache,
     ) -> anyhow::Result<Self> {
@@ -66,8 +79,11 @@ impl Pictures {
                     continue;
                 };
                 kept.push(place);
-                keys.push(Key::of_image(&raw));
-                images.push(raw);
+                for view in 0..views {
+                    let part = samples.view(place, view).image(&raw);
+                    keys.push(Key::of_image(&part));
+                    images.push(part);
+                }
             }
             samples.tally.check()?;
             let found = store.complete(&keys, |missing| {
@@ -95,19 +111,34 @@ impl Pictures {
         Ok(Self {
             places: kept,
             rows,
+            views,
             partners,
         })
     }
 
-    /// A picture that belongs to a sample; none if it has none.
-    pub fn draw(&self, at: Draw, random: &mut impl Rng) -> Option<usize> {
-        match &self.partners {
-            Partners::Own(numbers) => numbers.get(&at).copied(),
+    /// A part of a picture that belongs to a sample; none if it has none.
+    pub fn draw(&self, at: Draw, random: &mut impl Rng) -> Option<Seen> {
+        let picture = match &self.partners {
+            Partners::Own(numbers) => *numbers.get(&at)?,
             Partners::OfLabel { pairings, numbers } => {
                 let pairing = pairings[at.set].as_ref()?;
-                numbers.get(&pairing.draw(at.entry, random)?).copied()
+                *numbers.get(&pairing.draw(at.entry, random)?)?
             }
-        }
+        };
+        let view = random.random_range(0..self.views);
+        Some(Seen { picture, view })
+    }
+}
+
+impl Pictures {
+    /// The place of a part among the rows.
+    pub fn row(&self, seen: Seen) -> usize {
+        seen.picture * self.views + seen.view
+    }
+
+    /// The part that is seen of what was recorded with a picture; none if it is all there is.
+    pub fn view(&self, seen: Seen, samples: &Samples) -> Option<View> {
+        (self.views > 1).then(|| samples.view(self.places[seen.picture], seen.view))
     }
 }
 

@@ -22,11 +22,15 @@ pub enum Targets {
         rows: Vec<Option<usize>>,
         /// The loss.
         config: InfoNce,
+        /// What one less the cosine to the own class counts beside it.
+        pull: f64,
     },
     /// The pictures that samples are paired with.
     Images {
-        /// `[pictures, dim]`, rows of length 1.
+        /// `[pictures, views, dim]`, rows of length 1.
         rows: Vec<f32>,
+        /// Rows of a picture.
+        views: usize,
         /// Numbers in a row.
         dim: usize,
         /// Pictures that count as one have one number.
@@ -43,8 +47,8 @@ impl Targets {
     pub fn words(
         recipe: &Recipe,
         anchor: &Anchor,
-        temperature: f64,
-        label_smoothing: f64,
+        config: InfoNce,
+        pull: f64,
     ) -> anyhow::Result<Self> {
         let (mut vectors, mut rows, mut count) = (Vec::new(), Vec::new(), 0);
         for (class, entry) in recipe.classes.iter().enumerate() {
@@ -59,16 +63,15 @@ impl Targets {
         Ok(Self::Words {
             vectors: Tensor::from_data(vectors, &Default::default()),
             rows,
-            config: InfoNce {
-                temperature,
-                label_smoothing,
-            },
+            config,
+            pull,
         })
     }
 
-    /// Pictures, by their embeddings.
+    /// Pictures, by the embeddings of so many views of each.
     pub fn images(
         mut rows: Vec<f32>,
+        views: usize,
         dim: usize,
         kind: PairLossKind,
         temperature: Option<f64>,
@@ -76,16 +79,24 @@ impl Targets {
     ) -> anyhow::Result<Self> {
         ensure!(!rows.is_empty(), "there is no picture to bind to");
         rows.chunks_exact_mut(dim).for_each(normalize);
+        // What is seen first of a picture is all of it.
+        let whole = rows.chunks_exact(dim).step_by(views);
         Ok(Self::Images {
-            same: alike(&rows, dim, same_above),
+            same: alike(
+                &whole.flatten().copied().collect::<Vec<_>>(),
+                dim,
+                same_above,
+            ),
             rows,
+            views,
             dim,
             kind,
             scale: temperature.map(f64::recip),
         })
     }
 
-    /// The loss of embeddings of length 1, `[batch, dim]`, `[1]`; `wanted` are classes or pictures.
+    /// The loss of embeddings of length 1, `[batch, dim]`, `[1]`; `wanted` are classes, or rows of
+    /// pictures.
     pub fn loss(
         &self,
         encoder: &Tower<Training>,
@@ -99,20 +110,28 @@ impl Targets {
                 vectors,
                 rows,
                 config,
+                pull,
             } => {
                 let rows = wanted.iter().filter_map(|&class| rows[class]);
                 let rows: Vec<i64> = rows.map(|row| row as i64).collect();
                 let rows = Tensor::from_data(rows.as_slice(), &device);
-                info_nce(embeddings, vectors.clone(), rows, *config)
+                let loss = info_nce(embeddings.clone(), vectors.clone(), rows.clone(), *config);
+                if *pull == 0.0 {
+                    return loss;
+                }
+                let own = vectors.clone().select(0, rows);
+                let cosine = (embeddings * own).sum_dim(1).mean();
+                loss + (-cosine + 1.0) * *pull
             }
             Self::Images {
                 rows,
+                views,
                 dim,
                 same,
                 kind,
                 scale,
             } => {
-                let row = |&picture: &usize| &rows[picture * dim..][..*dim];
+                let row = |&row: &usize| &rows[row * dim..][..*dim];
                 let anchors: Vec<f32> = wanted.iter().flat_map(row).copied().collect();
                 let anchors = TensorData::new(anchors, [batch, *dim]);
                 let anchors = Tensor::<Training, 2>::from_data(anchors, &device);
@@ -120,18 +139,18 @@ impl Targets {
                     Some(scale) => embeddings.mul_scalar(*scale),
                     None => encoder.scale(embeddings),
                 };
-                let same: Vec<bool> = wanted
-                    .iter()
-                    .flat_map(|&a| wanted.iter().map(move |&b| same[a] == same[b]))
-                    .collect();
-                let same = TensorData::new(same, [batch, batch]);
-                let same = Some(Tensor::<Training, 2, Bool>::from_data(same, &device));
+                let groups: Vec<i64> = wanted.iter().map(|&row| same[row / views] as i64).collect();
+                let groups = Tensor::<Training, 1, Int>::from_data(groups.as_slice(), &device);
                 if *kind == PairLossKind::Sigmoid {
+                    let [row, column] = [0, 1].map(|axis| groups.clone().unsqueeze_dim::<2>(axis));
+                    let same = row
+                        .expand([batch, batch])
+                        .equal(column.expand([batch, batch]));
                     // As SigLIP begins: nearly all pairs are no pairs.
                     let bias = Tensor::from_data([-((batch.max(2)) as f32).ln()], &device);
-                    return pair_sigmoid(anchors, embeddings, bias, same);
+                    return pair_sigmoid(anchors, embeddings, bias, Some(same));
                 }
-                let loss = pair_nce(anchors, embeddings, same);
+                let loss = pair_nce(anchors, embeddings, Some(groups));
                 match kind {
                     PairLossKind::FromImage => loss.from_anchor,
                     PairLossKind::ToImage => loss.from_embedding,

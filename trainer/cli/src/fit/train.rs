@@ -236,13 +236,17 @@ impl Training<'_> {
             |_, random| {
                 loop {
                     let item = sampler.draw(random);
-                    let wanted = match self.pictures {
-                        Some(pictures) => pictures.draw(items[item].at, random),
-                        None => items[item].class,
+                    let (wanted, view) = match self.pictures {
+                        None => (items[item].class, None),
+                        Some(pictures) => {
+                            let seen = pictures.draw(items[item].at, random);
+                            let view = seen.and_then(|seen| pictures.view(seen, self.samples));
+                            (seen.map(|seen| pictures.row(seen)), view)
+                        }
                     };
                     // A sample whose picture is broken has none; there are others.
                     if let Some(wanted) = wanted {
-                        let features = self.samples.augmented(item, random)?;
+                        let features = self.samples.augmented(item, view, random)?;
                         return Ok(Bound { features, wanted });
                     }
                 }

@@ -117,7 +117,13 @@ impl Recipe {
             Binding::Words {
                 temperature,
                 label_smoothing,
+                pull,
             } => {
+                if !(0.0..f64::INFINITY).contains(&pull) {
+                    return Some(format!(
+                        "binding.pull is {pull}, expected a number from 0 on"
+                    ));
+                }
                 if self.pairing.is_some() {
                     return Some("pairing is for binding to images, not to words".into());
                 }
@@ -132,8 +138,19 @@ impl Recipe {
             Binding::Images {
                 temperature,
                 same_above,
+                views,
                 ..
             } => {
+                if views == 0 {
+                    return Some("binding.views is 0, expected at least 1".into());
+                }
+                if views > 1 && self.pairing.is_some() {
+                    return Some(
+                        "binding.views is for pictures beside the samples, not for those of a \
+                         pairing"
+                            .into(),
+                    );
+                }
                 if !(same_above > 0.0 && same_above <= 1.0) {
                     return Some(format!(
                         "binding.same_above is {same_above}, expected more than 0, at most 1"
