@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use sensorium_engine::bank::{Bank, CompiledClasses};
-use sensorium_engine::encode::ImuEncoder;
+use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
+use sensorium_engine::encode::{Encoder, ImuEncoder};
 use sensorium_engine::space::Space;
 use sensorium_pack::{Modality, Pack};
 
@@ -46,24 +46,62 @@ pub fn load_space(pack: &Pack, name: &str, text_model: Option<&Path>) -> anyhow:
     }
 }
 
-/// The classes of a file, or the pack's own.
+/// The classes of a file, or the pack's own, as far as they are for a sense.
 pub fn load_classes(
     pack: &Pack,
     space: &Space,
+    modality: Modality,
     path: Option<&Path>,
 ) -> anyhow::Result<CompiledClasses> {
+    let parse = |text: &str| CompiledClasses::parse_for(text, space, modality);
     match path {
-        Some(path) => {
-            CompiledClasses::open(path, space).with_context(|| format!("classes {path:?}"))
-        }
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(BankError::from)
+            .and_then(|text| parse(&text))
+            .with_context(|| format!("classes {path:?}")),
         None => {
             let member = &pack.manifest().classes;
             let text = std::str::from_utf8(pack.member(member)?);
             text.map_err(anyhow::Error::from)
-                .and_then(|text| Ok(CompiledClasses::parse(text, space)?))
+                .and_then(|text| Ok(parse(text)?))
                 .with_context(|| format!("member {member:?} of the pack"))
         }
     }
+}
+
+/// An encoder that passed its self-test.
+#[derive(Debug)]
+pub struct Tested {
+    /// Its name.
+    pub encoder: String,
+    /// How many of the classes are for its sense.
+    pub classes: usize,
+}
+
+/// Loads and self-tests every encoder of a pack, and embeds the classes of its sense.
+pub fn test_all(
+    pack: &Pack,
+    text_model: Option<&Path>,
+    classes: Option<&Path>,
+) -> anyhow::Result<Vec<Tested>> {
+    let entries = pack.manifest().encoders.iter();
+    entries
+        .map(|entry| {
+            let encoder = Encoder::load_entry(pack, entry)?;
+            let space = load_space(pack, encoder.space(), text_model)?;
+            let modality = encoder.modality();
+            let compiled = load_classes(pack, &space, modality, classes)?;
+            let classes = match Bank::new(&compiled, modality) {
+                Ok(bank) => bank.classes().len(),
+                Err(BankError::NoClass { .. }) => 0,
+                Err(error) => return Err(error.into()),
+            };
+            Ok(Tested {
+                encoder: encoder.name().to_owned(),
+                classes,
+            })
+        })
+        .collect()
 }
 
 /// All that inertial windows are recognised with.
@@ -83,7 +121,7 @@ impl ImuSense {
         let pack = open_pack(options.pack.as_deref())?;
         let encoder = ImuEncoder::load(&pack)?;
         let space = load_space(&pack, encoder.space(), options.text_model.as_deref())?;
-        let compiled = load_classes(&pack, &space, options.classes.as_deref())?;
+        let compiled = load_classes(&pack, &space, Modality::Imu, options.classes.as_deref())?;
         warn_of_unheld_promises(&compiled);
         let bank = Bank::new(&compiled, Modality::Imu)?;
         Ok(Self {

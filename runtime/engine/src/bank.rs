@@ -127,6 +127,23 @@ impl CompiledClasses {
         Self::parse(&std::fs::read_to_string(path)?, space)
     }
 
+    /// As [`parse`](Self::parse), but of `classes.toml` only the classes for one sense: the words of
+    /// others may be known in other spaces only.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn parse_for(text: &str, space: &Space, modality: Modality) -> Result<Self, BankError> {
+        if text.trim_start().starts_with('{') {
+            return Self::parse(text, space);
+        }
+        let mut classes = Classes::parse(text)?;
+        classes
+            .classes
+            .retain(|class| class.modalities.is_empty() || class.modalities.contains(&modality));
+        Ok(Self::build(classes, space)?)
+    }
+
     /// As [`open`](Self::open), from memory.
     ///
     /// # Errors

@@ -1,15 +1,28 @@
-//! Encoders: a window's features to one embedding.
+//! Encoders: features to one embedding.
+//!
+//! ```text
+//! window, sound, picture, clip ─ front end ─▶ features ─ ONNX ─▶ embedding of length 1
+//! ```
+//!
+//! [`Encoder`] runs any encoder of a pack, whatever its sense; [`ImuEncoder`] is the one that streams
+//! of inertial samples use.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use sensorium_core::ImuSample;
-use sensorium_core::feature::{FeatureError, FrontEndError, ImuFrontEnd, ImuOrder, Processor};
-use sensorium_pack::{Modality, Pack, PackError, Scoring};
+use sensorium_core::feature::{
+    FeatureError, FramesError, FrontEndError, PlaneError, Processor, SoundError,
+};
+use sensorium_pack::{Encoder as Entry, Modality, Pack, PackError, Scoring};
 use thiserror::Error;
 use tract_onnx::prelude::*;
 
 use sensorium_pack::npy::{Array, NpyError};
+
+mod imu;
+mod senses;
+
+pub use imu::ImuEncoder;
 
 /// Largest deviation from length 1 that an embedding may have.
 const NORM_TOLERANCE: f32 = 1e-3;
@@ -37,16 +50,6 @@ pub enum EncodeError {
         /// What is wrong with it.
         source: FrontEndError,
     },
-    /// The front end is none that this sense has.
-    #[error("encoder {encoder:?} is for {modality}, its front end for {kind}")]
-    OtherFrontEnd {
-        /// The encoder.
-        encoder: String,
-        /// The sense.
-        modality: Modality,
-        /// The front end's kind.
-        kind: &'static str,
-    },
     /// The ONNX file cannot be run.
     #[error("encoder {encoder:?} is not a model that can be run")]
     Model {
@@ -56,8 +59,8 @@ pub enum EncodeError {
         source: TractError,
     },
     /// The inference library gave up on the ONNX file.
-    #[error("encoder {encoder:?} is not a model that can be run: its parser failed")]
-    Parser {
+    #[error("encoder {encoder:?} is not a model that can be run: the inference library failed")]
+    Panicked {
         /// The encoder.
         encoder: String,
     },
@@ -102,65 +105,82 @@ pub enum EncodeError {
         /// Dimensions of its space.
         dim: usize,
     },
-    /// A window cannot be turned into features.
+    /// An inertial window cannot be turned into features.
     #[error(transparent)]
     Feature(#[from] FeatureError),
+    /// A sound cannot.
+    #[error(transparent)]
+    Sound(#[from] SoundError),
+    /// A picture cannot.
+    #[error(transparent)]
+    Plane(#[from] PlaneError),
+    /// A clip of pictures cannot.
+    #[error(transparent)]
+    Frames(#[from] FramesError),
 }
 
-/// An IMU encoder of a pack, ready to run and self-tested.
+/// An encoder of a pack, ready to run and self-tested.
 #[derive(Clone)]
-pub struct ImuEncoder {
+pub struct Encoder {
     name: String,
+    modality: Modality,
     space: String,
     dim: usize,
-    front_end: ImuFrontEnd,
-    order: ImuOrder,
+    processor: Processor,
     scoring: Scoring,
     model: Arc<TypedRunnableModel>,
 }
 
-impl std::fmt::Debug for ImuEncoder {
+impl std::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImuEncoder")
+        f.debug_struct("Encoder")
             .field("name", &self.name)
+            .field("modality", &self.modality)
             .finish_non_exhaustive()
     }
 }
 
-impl ImuEncoder {
-    /// Loads the pack's IMU encoder and checks it against the pack's golden output.
+impl Encoder {
+    /// Loads the pack's encoder for a sense and checks it against the pack's golden output.
     ///
     /// # Errors
     ///
     /// The pack has none, or it does not do here what it did where it was made.
-    pub fn load(pack: &Pack) -> Result<Self, EncodeError> {
+    pub fn load(pack: &Pack, modality: Modality) -> Result<Self, EncodeError> {
         let manifest = pack.manifest();
-        let no_encoder = || EncodeError::NoEncoder {
+        let entry = manifest.encoder(modality);
+        let entry = entry.ok_or_else(|| EncodeError::NoEncoder {
             pack: manifest.name.clone(),
-            modality: Modality::Imu,
-        };
-        let entry = manifest.encoder(Modality::Imu).ok_or_else(no_encoder)?;
-        let space = manifest.space(&entry.space).ok_or_else(no_encoder)?;
-        let front_end = entry.front_end.build();
-        let front_end = front_end.map_err(|source| EncodeError::FrontEnd {
+            modality,
+        })?;
+        Self::load_entry(pack, entry)
+    }
+
+    /// As [`load`](Self::load), of an encoder of the pack's manifest.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_entry(pack: &Pack, entry: &Entry) -> Result<Self, EncodeError> {
+        let space = pack.manifest().space(&entry.space);
+        let space = space.ok_or_else(|| EncodeError::NoEncoder {
+            pack: pack.manifest().name.clone(),
+            modality: entry.modality,
+        })?;
+        let processor = entry.front_end.build();
+        let processor = processor.map_err(|source| EncodeError::FrontEnd {
             encoder: entry.name.clone(),
             source,
         })?;
-        let Processor::Imu(front_end, order) = front_end else {
-            return Err(EncodeError::OtherFrontEnd {
-                encoder: entry.name.clone(),
-                modality: entry.modality,
-                kind: entry.front_end.kind(),
-            });
-        };
+        let onnx = pack.member(&entry.model)?;
         let encoder = Self {
             name: entry.name.clone(),
+            modality: entry.modality,
             space: space.name.clone(),
             dim: space.dim,
-            front_end,
-            order,
+            model: load_model(&entry.name, onnx, &batch_of_one(&processor))?,
+            processor,
             scoring: entry.scoring,
-            model: load_model(&entry.name, pack.member(&entry.model)?, front_end.samples)?,
         };
         let golden = |path: &str| -> Result<Array, EncodeError> {
             Array::from_bytes(pack.member(path)?).map_err(|source| EncodeError::Golden {
@@ -179,6 +199,12 @@ impl ImuEncoder {
         &self.name
     }
 
+    /// The sense that it is for.
+    #[must_use]
+    pub fn modality(&self) -> Modality {
+        self.modality
+    }
+
     /// The space that it embeds into.
     #[must_use]
     pub fn space(&self) -> &str {
@@ -191,10 +217,10 @@ impl ImuEncoder {
         self.dim
     }
 
-    /// What its input is.
+    /// Its front end.
     #[must_use]
-    pub fn front_end(&self) -> ImuFrontEnd {
-        self.front_end
+    pub fn processor(&self) -> &Processor {
+        &self.processor
     }
 
     /// How its cosines become scores.
@@ -203,58 +229,19 @@ impl ImuEncoder {
         self.scoring
     }
 
-    /// The embedding of one window: `dim` numbers of length 1.
+    /// The embedding of features that its front end gave: `dim` numbers of length 1.
     ///
     /// # Errors
     ///
-    /// A window that the front end refuses, or an encoder that gives no embedding for it.
-    pub fn embed(&self, window: &[ImuSample], rate_hz: f32) -> Result<Vec<f32>, EncodeError> {
-        let mut features = vec![0.0; self.front_end.output_len()];
-        self.front_end.extract(window, rate_hz, &mut features)?;
-        self.order.arrange(&mut features);
-        self.run(&features)
-    }
-
-    /// The embedding of a recording of any length: that of its window if it is no longer than one;
-    /// else the mean over windows half a window apart and one at its end, normalised.
-    ///
-    /// # Errors
-    ///
-    /// As [`embed`](Self::embed).
-    pub fn embed_recording(
-        &self,
-        samples: &[ImuSample],
-        rate_hz: f32,
-    ) -> Result<Vec<f32>, EncodeError> {
-        let len = self.front_end.input_len(rate_hz)?;
-        if samples.len() <= len {
-            return self.embed(samples, rate_hz);
-        }
-        let last = samples.len() - len;
-        let mut mean = vec![0.0; self.dim];
-        let starts = (0..last).step_by((len / 2).max(1)).chain([last]);
-        for start in starts {
-            let embedding = self.embed(&samples[start..start + len], rate_hz)?;
-            for (sum, value) in mean.iter_mut().zip(embedding) {
-                *sum += value;
-            }
-        }
-        sensorium_core::bank::normalize(&mut mean);
-        Ok(mean)
-    }
-
-    fn run(&self, features: &[f32]) -> Result<Vec<f32>, EncodeError> {
-        let shape = [1, 6, self.front_end.samples];
+    /// Features of another length, or an encoder that gives no embedding for them.
+    pub fn run(&self, features: &[f32]) -> Result<Vec<f32>, EncodeError> {
         let inference = || -> TractResult<Vec<f32>> {
-            let input = Tensor::from_shape(&shape, features)?;
+            let input = Tensor::from_shape(&batch_of_one(&self.processor), features)?;
             let outputs = self.model.run(tvec!(input.into()))?;
             let output = outputs[0].to_plain_array_view::<f32>()?;
             Ok(output.iter().copied().collect())
         };
-        let embedding = inference().map_err(|source| EncodeError::Model {
-            encoder: self.name.clone(),
-            source,
-        })?;
+        let embedding = contained(&self.name, inference)?;
         let norm = sensorium_kernels::dot_f32(&embedding, &embedding).sqrt();
         // Written so that NaN fails, too.
         let is_unit = (norm - 1.0).abs() <= NORM_TOLERANCE;
@@ -268,12 +255,28 @@ impl ImuEncoder {
         Ok(embedding)
     }
 
+    /// The mean of embeddings, normalised; that of one is itself.
+    fn mean(
+        &self,
+        embeddings: impl Iterator<Item = Result<Vec<f32>, EncodeError>>,
+    ) -> Result<Vec<f32>, EncodeError> {
+        let (mut sum, mut count) = (vec![0.0; self.dim], 0);
+        for embedding in embeddings {
+            for (sum, value) in sum.iter_mut().zip(embedding?) {
+                *sum += value;
+            }
+            count += 1;
+        }
+        if count > 1 {
+            sensorium_core::bank::normalize(&mut sum);
+        }
+        Ok(sum)
+    }
+
     fn self_test(&self, input: &Array, output: &Array, max_abs: f32) -> Result<(), EncodeError> {
         let rows = input.shape.first().copied().unwrap_or(0);
-        if rows == 0
-            || input.shape != [rows, 6, self.front_end.samples]
-            || output.shape != [rows, self.dim]
-        {
+        let fits = input.shape.get(1..) == Some(&self.processor.output_shape()[..]);
+        if rows == 0 || !fits || output.shape != [rows, self.dim] {
             return Err(EncodeError::GoldenShape {
                 encoder: self.name.clone(),
                 input: input.shape.clone(),
@@ -303,29 +306,37 @@ impl ImuEncoder {
     }
 }
 
+/// Shape of the encoder's input for one window, clip or picture.
+fn batch_of_one(processor: &Processor) -> Vec<usize> {
+    [&[1], &processor.output_shape()[..]].concat()
+}
+
 /// The pack's hashes are right, so the file is what the pack's maker wrote; but the inference
 /// library is known to panic on some files, and a pack must not bring the program down.
-fn load_model(
-    encoder: &str,
-    onnx: &[u8],
-    samples: usize,
-) -> Result<Arc<TypedRunnableModel>, EncodeError> {
-    let parse = || -> TractResult<_> {
-        let mut reader = onnx;
-        tract_onnx::onnx()
-            .model_for_read(&mut reader)?
-            .with_input_fact(0, f32::fact([1, 6, samples]).into())?
-            .into_optimized()?
-            .into_runnable()
-    };
-    match catch_unwind(AssertUnwindSafe(parse)) {
-        Ok(Ok(model)) => Ok(model),
+fn contained<T>(encoder: &str, run: impl FnOnce() -> TractResult<T>) -> Result<T, EncodeError> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(value)) => Ok(value),
         Ok(Err(source)) => Err(EncodeError::Model {
             encoder: encoder.to_owned(),
             source,
         }),
-        Err(_panic) => Err(EncodeError::Parser {
+        Err(_panic) => Err(EncodeError::Panicked {
             encoder: encoder.to_owned(),
         }),
     }
+}
+
+fn load_model(
+    encoder: &str,
+    onnx: &[u8],
+    shape: &[usize],
+) -> Result<Arc<TypedRunnableModel>, EncodeError> {
+    contained(encoder, || {
+        let mut reader = onnx;
+        tract_onnx::onnx()
+            .model_for_read(&mut reader)?
+            .with_input_fact(0, f32::fact(shape).into())?
+            .into_optimized()?
+            .into_runnable()
+    })
 }

@@ -12,6 +12,7 @@
 pub mod bank;
 pub mod classes;
 pub mod config;
+pub mod embed;
 pub mod encode;
 pub mod event;
 pub mod input;

@@ -113,7 +113,7 @@ fn what_is_no_model_is_refused() {
         let error = with_model(model.to_vec());
         let refused = matches!(
             error,
-            EncodeError::Model { .. } | EncodeError::Parser { .. }
+            EncodeError::Model { .. } | EncodeError::Panicked { .. }
         );
         assert!(refused, "{} bytes: {error}", model.len());
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use sensorium_core::feature::FrontEnd;
+use sensorium_core::feature::{FramesOf, FrontEnd};
 use serde::{Deserialize, Serialize};
 
 /// The manifest's name in the pack.
@@ -129,6 +129,23 @@ impl Modality {
             Self::Depth => "depth",
             Self::Image => "image",
             Self::Text => "text",
+        }
+    }
+
+    /// Whether a front end makes this sense's inputs. Thermal pictures may be taken for pictures in
+    /// colours; words have no front end.
+    #[must_use]
+    pub fn takes(self, front_end: &FrontEnd) -> bool {
+        match front_end {
+            FrontEnd::Imu { .. } => self == Self::Imu,
+            FrontEnd::LogMel(_) => self == Self::Audio,
+            FrontEnd::Image(_) => matches!(self, Self::Image | Self::Thermal),
+            FrontEnd::Thermal(_) => self == Self::Thermal,
+            FrontEnd::Depth(_) => self == Self::Depth,
+            FrontEnd::Frames(spec) => match spec.of {
+                FramesOf::Depth => self == Self::Depth,
+                FramesOf::Thermal => self == Self::Thermal,
+            },
         }
     }
 }

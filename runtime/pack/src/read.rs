@@ -1,6 +1,6 @@
 //! Opening a pack: everything is checked before anything is parsed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Cursor, Read};
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use thiserror::Error;
 use zip::{CompressionMethod, ZipArchive};
 
-use crate::{FORMAT, MANIFEST, Manifest, VERSION, sha256_hex};
+use crate::{FORMAT, MANIFEST, Manifest, Modality, VERSION, sha256_hex};
 
 /// Largest pack that is read into memory.
 const MAX_PACK_BYTES: u64 = 2 << 30;
@@ -85,6 +85,22 @@ pub enum PackError {
         actual: String,
         /// The manifest's.
         expected: String,
+    },
+    /// Two encoders have one name.
+    #[error("there are two encoders {name:?}")]
+    Twice {
+        /// The name.
+        name: String,
+    },
+    /// The front end of an encoder is for another sense.
+    #[error("encoder {encoder:?} is for {modality}, which no front end {kind:?} is made for")]
+    FrontEnd {
+        /// The encoder.
+        encoder: String,
+        /// Its sense.
+        modality: Modality,
+        /// The front end's kind.
+        kind: &'static str,
     },
     /// An encoder or its provenance names something that the manifest does not have.
     #[error("{what} names {name:?}, which {MANIFEST} does not have")]
@@ -215,7 +231,20 @@ impl Pack {
         for path in self.manifest.referenced() {
             self.member(path)?;
         }
+        let mut names = BTreeSet::new();
         for encoder in &self.manifest.encoders {
+            if !names.insert(&encoder.name) {
+                return Err(PackError::Twice {
+                    name: encoder.name.clone(),
+                });
+            }
+            if !encoder.modality.takes(&encoder.front_end) {
+                return Err(PackError::FrontEnd {
+                    encoder: encoder.name.clone(),
+                    modality: encoder.modality,
+                    kind: encoder.front_end.kind(),
+                });
+            }
             if self.manifest.space(&encoder.space).is_none() {
                 return Err(PackError::Reference {
                     what: format!("encoder {:?}", encoder.name),

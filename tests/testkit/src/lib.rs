@@ -1,5 +1,8 @@
 //! What the tests of several packages share: the built-in pack and the demo's recording, and a
-//! stream that recognises with them.
+//! stream that recognises with them; and packs of tiny encoders of every sense.
+
+mod onnx;
+mod tiny;
 
 use std::sync::Arc;
 
@@ -12,6 +15,8 @@ use sensorium_engine::source::csv::Recording;
 use sensorium_engine::space::Space;
 use sensorium_engine::stream::{ClockMode, Settings, Stream};
 use sensorium_pack::{Modality, Pack};
+
+pub use tiny::{Tiny, averages, tiny_pack};
 
 /// The pack that every build carries.
 pub const PACK: &[u8] = include_bytes!("../../../runtime/engine/packs/imu-hapt.pack");

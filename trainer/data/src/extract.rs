@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use rand::Rng;
-use sensorium_core::feature::clip::covering;
+use sensorium_core::feature::clip;
 use sensorium_core::feature::{
     Clip, FeatureError, FramesError, FrontEnd, FrontEndError, ImuFrontEnd, ImuUnits, Padding,
     PlaneError, Processor, SoundError, depth_m,
@@ -174,12 +174,12 @@ impl Extractor {
                     rate_hz,
                     units,
                 },
-            ) => covering(samples.len(), front_end.input_len(*rate_hz)?)
+            ) => parts(samples.len(), front_end.input_len(*rate_hz)?)
                 .map(|part| self.imu(front_end, &samples[part], *rate_hz, *units))
                 .collect(),
             (Processor::Sound(front_end), Raw::Sound { samples, rate_hz }) => {
                 let samples = front_end.resample(samples, *rate_hz)?;
-                covering(samples.len(), front_end.clip_samples())
+                parts(samples.len(), front_end.clip_samples())
                     .map(|part| {
                         let mut out = vec![0.0; front_end.output_len()];
                         front_end.clip(&samples[part], &mut out)?;
@@ -195,7 +195,7 @@ impl Extractor {
             (Processor::Frames(front_end), Raw::Frames { frames, rate_hz }) => {
                 let count = frames.shape[0];
                 let clip = front_end.clip_frames(rate_hz.map(f64::from))?;
-                covering(count, clip.unwrap_or(count))
+                parts(count, clip.unwrap_or(count))
                     .map(|part| self.clip(frames, *rate_hz, part))
                     .collect()
             }
@@ -292,4 +292,9 @@ impl Extractor {
             (_, numbers) => numbers.to_f32(range),
         }
     }
+}
+
+/// The windows of `len` samples that a recording is embedded by, or all of one that is no longer.
+fn parts(samples: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
+    clip::windows(samples, len).map(move |start| start..(start + len).min(samples))
 }

@@ -19,7 +19,7 @@ const SHOWN: usize = 3;
 /// Score files against classes: a line for each row of each input.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Recordings: CSV files, or arrays [samples, 6] or [rows, samples, 6] as .npy.
+    /// Files of the sense: see --modality.
     #[arg(required = true)]
     input: Vec<PathBuf>,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pack = open_pack(args.sense.pack.as_deref())?;
     let encoder = args.sense.load_encoder(&pack)?;
     let space = load_space(&pack, encoder.space(), args.text_model.as_deref())?;
-    let compiled = load_classes(&pack, &space, args.classes.as_deref())?;
+    let compiled = load_classes(&pack, &space, args.sense.modality, args.classes.as_deref())?;
     let bank = Bank::new(&compiled, args.sense.modality)?;
     // All inputs are read before the first line, so that a bad one leaves nothing half-told.
     for embedded in args.sense.embed(&encoder, &args.input)? {

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sensorium_engine::config::{Config, SourceConfig};
 use serde::Serialize;
 
-use crate::sense::{ImuSense, Options};
+use crate::sense::{Options, Tested, open_pack, test_all};
 
 /// No clock that is right shows less: the day this program was begun, in seconds since 1970.
 const BUILT_AFTER_S: u64 = 1_763_000_000;
@@ -103,16 +103,21 @@ fn check_clock() -> Check {
 }
 
 fn check_sense(options: &Options) -> Check {
-    match ImuSense::load(options) {
-        Ok(sense) => Check::good(
-            "pack",
+    let test = || -> anyhow::Result<String> {
+        let pack = open_pack(options.pack.as_deref())?;
+        let (text_model, classes) = (options.text_model.as_deref(), options.classes.as_deref());
+        let tested = test_all(&pack, text_model, classes)?;
+        let tell = |t: &Tested| {
             format!(
-                "{}: encoder {} passes its self-test, {} classes",
-                sense.pack_id,
-                sense.encoder.name(),
-                sense.bank.classes().len()
-            ),
-        ),
+                "encoder {} passes its self-test, {} classes",
+                t.encoder, t.classes
+            )
+        };
+        let told: Vec<String> = tested.iter().map(tell).collect();
+        Ok(format!("{}: {}", pack.id(), told.join("; ")))
+    };
+    match test() {
+        Ok(found) => Check::good("pack", found),
         Err(error) => Check::bad(
             "pack",
             format!("{error:#}"),

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use sensorium_core::feature::ImuUnits;
-use sensorium_engine::encode::ImuEncoder;
-use sensorium_engine::input::read_imu;
+use sensorium_engine::embed::Recorded;
+use sensorium_engine::encode::Encoder;
 use sensorium_pack::npy::Array;
 use sensorium_pack::{Modality, Pack, write_whole};
 
@@ -18,7 +18,7 @@ use crate::sense::{load_space, open_pack};
 /// An input longer than the encoder's window is embedded window by window and averaged.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Recordings: CSV files, or arrays [samples, 6] or [rows, samples, 6] as .npy.
+    /// Files of the sense: see --modality.
     input: Vec<PathBuf>,
     #[command(flatten)]
     sense: SenseArgs,
@@ -39,13 +39,18 @@ pub struct SenseArgs {
     /// The pack; the built-in one by default.
     #[arg(long, value_name = "FILE")]
     pub pack: Option<PathBuf>,
-    /// The sense: imu, audio, thermal, depth, image or text; the pack must have an encoder for it.
+    /// The sense, for which the pack must have an encoder.
+    ///
+    /// imu: CSV files, or arrays [samples, 6] or [rows, samples, 6] as .npy. audio: WAV, FLAC or Ogg
+    /// Vorbis. image: PNG or JPEG. thermal: PNG, PGM or .npy [t, h, w], or a folder of pictures.
+    /// depth: the same of 16 bits in millimetres. text: words, as --text.
     #[arg(long, value_name = "SENSE")]
     pub modality: Modality,
-    /// How often the sensor sampled, in hertz; as the encoder by default.
+    /// Inertial samples a second, as the encoder by default; or frames a second, for encoders of
+    /// clips of a length in seconds. Sound files say their own.
     #[arg(long, value_name = "HZ")]
     pub rate_hz: Option<f32>,
-    /// Units of arrays, and of CSV columns that name none; the encoder's by default.
+    /// Units of inertial arrays, and of CSV columns that name none; the encoder's by default.
     #[arg(long, value_name = "ACC,GYRO", value_parser = units)]
     pub units: Option<ImuUnits>,
 }
@@ -63,35 +68,33 @@ pub struct Embedded {
 
 impl SenseArgs {
     /// The pack's encoder for the sense.
-    pub fn load_encoder(&self, pack: &Pack) -> anyhow::Result<ImuEncoder> {
-        let modality = self.modality;
-        if modality != Modality::Imu && pack.manifest().encoder(modality).is_none() {
-            let name = &pack.manifest().name;
-            bail!("pack {name} has no encoder for {modality}");
-        }
-        Ok(ImuEncoder::load(pack)?)
+    pub fn load_encoder(&self, pack: &Pack) -> anyhow::Result<Encoder> {
+        ensure!(
+            self.units.is_none() || self.modality == Modality::Imu,
+            "--units are those of inertial samples, not of {}",
+            self.modality
+        );
+        Ok(Encoder::load(pack, self.modality)?)
     }
 
     /// Embeds every row of the inputs, in order.
-    pub fn embed(&self, encoder: &ImuEncoder, inputs: &[PathBuf]) -> anyhow::Result<Vec<Embedded>> {
-        let front_end = encoder.front_end();
-        let rate_hz = self.rate_hz.unwrap_or(front_end.rate_hz);
+    pub fn embed(&self, encoder: &Encoder, inputs: &[PathBuf]) -> anyhow::Result<Vec<Embedded>> {
+        let recorded = Recorded {
+            rate_hz: self.rate_hz,
+            units: self.units,
+        };
         let mut embedded = Vec::new();
         for input in inputs {
-            let is_array = input
-                .extension()
-                .is_some_and(|extension| extension == "npy");
-            let units = self.units.or(is_array.then_some(front_end.units));
-            for (row, samples) in read_imu(input, units)?.iter().enumerate() {
-                let embedding = encoder
-                    .embed_recording(samples, rate_hz)
-                    .with_context(|| format!("{input:?}, row {row}"))?;
-                embedded.push(Embedded {
-                    input: input.clone(),
-                    row,
-                    embedding,
-                });
-            }
+            let rows = encoder.embed_file(input, recorded)?;
+            embedded.extend(
+                rows.into_iter()
+                    .enumerate()
+                    .map(|(row, embedding)| Embedded {
+                        input: input.clone(),
+                        row,
+                        embedding,
+                    }),
+            );
         }
         Ok(embedded)
     }

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use sensorium_engine::bank::Bank;
-use sensorium_engine::encode::ImuEncoder;
-use sensorium_pack::{Modality, Pack};
+use sensorium_pack::Pack;
 use serde_json::json;
 
-use crate::sense::{load_classes, load_space, open_pack};
+use crate::sense::{Tested, open_pack, test_all};
 
 /// Look into packs.
 #[derive(Debug, Subcommand)]
@@ -103,29 +101,29 @@ fn write_provenance(pack: &Pack, out: &mut impl Write) -> anyhow::Result<()> {
 
 fn verify(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pack = open_pack(args.pack.as_deref())?;
-    // Loading runs the golden input through the encoder.
-    let encoder = ImuEncoder::load(&pack)?;
-    let space = load_space(&pack, encoder.space(), None)?;
-    let classes = load_classes(&pack, &space, None)?;
-    let bank = Bank::new(&classes, Modality::Imu)?;
+    // Loading runs the golden input through each encoder.
+    let tested = test_all(&pack, None, None)?;
     let members = pack.manifest().members.len();
     if args.json {
+        let encoders: Vec<&str> = tested.iter().map(|t| t.encoder.as_str()).collect();
+        let classes: usize = tested.iter().map(|t| t.classes).sum();
         let report = json!({
             "pack": pack.id(),
             "members": members,
-            "encoders": [encoder.name()],
-            "classes": bank.classes().len(),
+            "encoders": encoders,
+            "classes": classes,
             "ok": true,
         });
         writeln!(out, "{report}")?;
-    } else {
-        writeln!(
+        return Ok(ExitCode::SUCCESS);
+    }
+    write!(out, "{}: {members} members as they were packed", pack.id())?;
+    for Tested { encoder, classes } in &tested {
+        write!(
             out,
-            "{}: {members} members as they were packed; encoder {} passes its self-test; {} classes",
-            pack.id(),
-            encoder.name(),
-            bank.classes().len()
+            "; encoder {encoder} passes its self-test; {classes} classes"
         )?;
     }
+    writeln!(out)?;
     Ok(ExitCode::SUCCESS)
 }

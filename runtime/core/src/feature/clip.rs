@@ -5,8 +5,6 @@
 //! floating point and goes on from there in exact fractions, so a length that binary floats cannot
 //! hold, such as 3.3 s, moves clips one sample forward; another sample is another spectrogram.
 
-use core::ops::Range;
-
 /// First sample of clip `index` of `clips`, each `clip_samples` long, in a recording of `samples` at
 /// a rate. All begin at 0 where the recording is no longer than a clip.
 ///
@@ -20,13 +18,11 @@ pub fn first_sample(samples: u64, rate_hz: u32, clip_samples: u64, index: u64, c
     ClipTimes::new(duration_s, rate_hz, clip_samples, clips).first_sample(index)
 }
 
-/// The windows of `len` samples that a recording is embedded by when all of it counts: half a window
-/// apart, and one at its end. One of all that there is where it is no longer than a window.
-pub fn covering(samples: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
-    let len = len.min(samples);
-    let last = samples - len;
-    let starts = (0..last).step_by((len / 2).max(1)).chain([last]);
-    starts.map(move |start| start..start + len)
+/// First samples of the windows that a recording is embedded by: half a window apart, and one at its
+/// end; 0 alone if the recording is no longer than a window.
+pub fn windows(samples: usize, window: usize) -> impl Iterator<Item = usize> {
+    let last = samples.saturating_sub(window);
+    (0..last).step_by((window / 2).max(1)).chain([last])
 }
 
 /// Clips of a recording whose length is known in seconds.
@@ -93,6 +89,7 @@ fn fraction(value: f64) -> (u64, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    extern crate std;
 
     const RATE_HZ: u32 = 16_000;
 
@@ -108,6 +105,17 @@ mod tests {
         assert_eq!(starts(20_000), [0, 0, 0]);
         assert_eq!(starts(0), [0, 0, 0]);
         assert_eq!(first_sample(80_000, RATE_HZ, 32_000, 0, 1), 0);
+    }
+
+    #[test]
+    fn windows_overlap_by_half_and_reach_the_end() {
+        let starts = |samples, window| windows(samples, window).collect::<std::vec::Vec<_>>();
+        assert_eq!(starts(100, 100), [0]);
+        assert_eq!(starts(3, 100), [0]);
+        assert_eq!(starts(0, 1), [0]);
+        assert_eq!(starts(230, 100), [0, 50, 100, 130]);
+        assert_eq!(starts(200, 100), [0, 50, 100]);
+        assert_eq!(starts(3, 1), [0, 1, 2]);
     }
 
     /// In Python: `int(Fraction(7.3 - 2) / 2 * 16000)` with the length as a `Fraction` throughout.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{Encoder, FrontEnd, Golden, Modality, PackWriter, Scoring, Space};
 use proptest::prelude::*;
-use sensorium_core::feature::ImuOrder;
+use sensorium_core::feature::{ImuOrder, LogMelSpec};
 
 fn manifest() -> Manifest {
     Manifest {
@@ -165,6 +165,35 @@ fn unknown_keys_are_refused() {
     let known = r#""rate_hz": 50, "samples": 128, "units": "g,rad/s""#;
     assert!(parse(&format!(r#"{{"kind": "imu", {known}, "gain": 2}}"#)).contains("gain"));
     assert!(parse(&format!(r#"{{"kind": "radar", {known}}}"#)).contains("radar"));
+}
+
+#[test]
+fn encoders_of_any_sense_stand_side_by_side() {
+    let mut several = manifest();
+    let mut audio = several.encoders[0].clone();
+    audio.name = "audio".into();
+    audio.modality = Modality::Audio;
+    audio.front_end = FrontEnd::LogMel(LogMelSpec::reference());
+    several.encoders.push(audio);
+    let bytes = writer().to_bytes(several.clone()).unwrap();
+    let pack = Pack::from_bytes(&bytes).unwrap();
+    assert_eq!(pack.manifest().encoders, several.encoders);
+    let found = pack.manifest().encoder(Modality::Audio).unwrap();
+    assert_eq!(found.name, "audio");
+
+    let refused = |manifest: Manifest| {
+        let bytes = writer().to_bytes(manifest).unwrap();
+        Pack::from_bytes(&bytes).unwrap_err().to_string()
+    };
+    let mut other = several.clone();
+    other.encoders[1].modality = Modality::Depth;
+    assert_eq!(
+        refused(other),
+        "encoder \"audio\" is for depth, which no front end \"log-mel\" is made for"
+    );
+    let mut twice = several;
+    twice.encoders[1].name = "imu".into();
+    assert_eq!(refused(twice), "there are two encoders \"imu\"");
 }
 
 #[test]

@@ -1,0 +1,185 @@
+//! Files of every sense to embeddings.
+//!
+//! | sense | files |
+//! |---|---|
+//! | imu | recordings as CSV; arrays `[samples, 6]`, or `[rows, samples, 6]` of a row each |
+//! | audio | WAV, FLAC, Ogg Vorbis at any rate; channels are averaged |
+//! | image | PNG, JPEG |
+//! | thermal | PNG, PGM, JPEG of grey, a folder of them, arrays `[h, w]` or `[t, h, w]` |
+//! | depth | the same of 16 bits, in millimetres |
+
+use std::path::{Path, PathBuf};
+
+use sensorium_core::feature::{Clip, FramesOf, ImuUnits, Processor, depth_m};
+use sensorium_media::clip::{self, ClipError};
+use sensorium_media::picture::{self, PictureError};
+use sensorium_media::{NumberArray, Numbers, OpenError, Sound, SoundError};
+use thiserror::Error;
+
+use crate::encode::{EncodeError, Encoder};
+use crate::input::{InputError, read_imu};
+
+/// Why a file has no embedding.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EmbedError {
+    /// It holds no inertial samples.
+    #[error(transparent)]
+    Imu(#[from] InputError),
+    /// It is no sound.
+    #[error(transparent)]
+    Sound(#[from] OpenError<SoundError>),
+    /// It is no picture.
+    #[error(transparent)]
+    Picture(#[from] OpenError<PictureError>),
+    /// It holds no frames.
+    #[error(transparent)]
+    Clip(#[from] ClipError),
+    /// Distances are told in whole millimetres.
+    #[error("{path:?} holds {actual}, expected depth in millimetres as uint16")]
+    Depth {
+        /// The file.
+        path: PathBuf,
+        /// The numbers' kind.
+        actual: &'static str,
+    },
+    /// A sound says its own rate, and it is another.
+    #[error(
+        "{path:?} has {actual} samples a second, not the {expected} of --rate-hz; leave that out"
+    )]
+    Rate {
+        /// The file.
+        path: PathBuf,
+        /// The file's rate.
+        actual: u32,
+        /// The rate that was asked for.
+        expected: f32,
+    },
+    /// The encoder has no embedding for what the file holds.
+    #[error("{path:?}, row {row}")]
+    Encode {
+        /// The file.
+        path: PathBuf,
+        /// The row within it.
+        row: usize,
+        /// What is wrong.
+        source: EncodeError,
+    },
+}
+
+/// What files do not say of themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Recorded {
+    /// Samples or frames a second; of inertial samples the encoder's by default.
+    pub rate_hz: Option<f32>,
+    /// Units of inertial arrays, and of columns that name none; the encoder's by default.
+    pub units: Option<ImuUnits>,
+}
+
+impl Encoder {
+    /// The embeddings of a file: one, or one a row of an inertial array.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, or is not what this encoder's sense takes.
+    pub fn embed_file(&self, path: &Path, recorded: Recorded) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let at = |row: usize| {
+            move |source| EmbedError::Encode {
+                path: path.to_owned(),
+                row,
+                source,
+            }
+        };
+        let embedding = match self.processor() {
+            Processor::Imu(front_end, order) => {
+                let is_array = path.extension().is_some_and(|extension| extension == "npy");
+                let units = recorded.units.or(is_array.then_some(front_end.units));
+                let rate_hz = recorded.rate_hz.unwrap_or(front_end.rate_hz);
+                let rows = read_imu(path, units)?;
+                let embed = |(row, samples): (usize, &Vec<_>)| {
+                    let embedding = self.embed_imu((front_end, *order), samples, rate_hz);
+                    embedding.map_err(at(row))
+                };
+                return rows.iter().enumerate().map(embed).collect();
+            }
+            Processor::Sound(front_end) => {
+                let sound = open_sound(path, recorded.rate_hz)?;
+                self.embed_sound(front_end, &sound.mono(), sound.rate_hz)
+            }
+            Processor::Image(front_end) => self.run(&front_end.extract(&picture::open_rgb(path)?)),
+            Processor::Thermal(front_end) => {
+                let array = clip::open(path)?;
+                let values = thermal(&array, |count| front_end.value_of(count));
+                self.embed_planes(frames(&array, &values), |frame, width| {
+                    front_end.extract(frame, width)
+                })
+            }
+            Processor::Depth(front_end) => {
+                let array = clip::open(path)?;
+                let values = depth(path, &array)?;
+                self.embed_planes(frames(&array, &values), |frame, width| {
+                    front_end.extract(frame, width)
+                })
+            }
+            Processor::Frames(front_end) => {
+                let array = clip::open(path)?;
+                let values = match front_end.spec().of {
+                    FramesOf::Depth => depth(path, &array)?,
+                    FramesOf::Thermal => thermal(&array, |count| front_end.value_of(count)),
+                };
+                let rate_hz = recorded.rate_hz.map(f64::from);
+                self.embed_clip(front_end, frames(&array, &values), rate_hz)
+            }
+        };
+        Ok(vec![embedding.map_err(at(0))?])
+    }
+}
+
+fn open_sound(path: &Path, rate_hz: Option<f32>) -> Result<Sound, EmbedError> {
+    let sound = Sound::open(path)?;
+    match rate_hz {
+        Some(expected) if expected != sound.rate_hz as f32 => Err(EmbedError::Rate {
+            path: path.to_owned(),
+            actual: sound.rate_hz,
+            expected,
+        }),
+        _ => Ok(sound),
+    }
+}
+
+/// Thermal values: whole numbers are counts, others are what they are.
+fn thermal(array: &NumberArray, value_of: impl Fn(f64) -> f32) -> Vec<f32> {
+    let values = array.numbers.to_f32(0..array.numbers.len());
+    match array.numbers {
+        Numbers::F32(_) | Numbers::F64(_) => values,
+        _ => values
+            .into_iter()
+            .map(|count| value_of(f64::from(count)))
+            .collect(),
+    }
+}
+
+/// Distances in metres, from whole millimetres of enough bits to hold a room.
+fn depth(path: &Path, array: &NumberArray) -> Result<Vec<f32>, EmbedError> {
+    let numbers = &array.numbers;
+    match numbers {
+        Numbers::U16(values) => Ok(values.iter().map(|mm| depth_m(*mm)).collect()),
+        Numbers::I16(_) | Numbers::I32(_) | Numbers::I64(_) => {
+            let values = numbers.to_f32(0..numbers.len()).into_iter();
+            // Conversions saturate: what is negative or beyond 16 bits is no measurement.
+            Ok(values.map(|mm| depth_m(mm as u16)).collect())
+        }
+        _ => Err(EmbedError::Depth {
+            path: path.to_owned(),
+            actual: numbers.kind(),
+        }),
+    }
+}
+
+fn frames<'a>(array: &NumberArray, values: &'a [f32]) -> Clip<'a> {
+    Clip {
+        values,
+        height: array.shape[1],
+        width: array.shape[2],
+    }
+}
