@@ -6,10 +6,17 @@ use sensorium_model::weights::Weights;
 use sensorium_pack::Pack;
 use small::{RECIPE, Small, bytes};
 
+/// Trains into the folder `run`.
+fn fit(small: &Small, run: &str, more: &str) {
+    small.ok(&format!(
+        "fit @r.toml --data @ --anchor @a.safetensors --threads 1 --out @{run} {more}"
+    ));
+}
+
 #[test]
 fn a_training_becomes_a_pack_that_verifies() {
     let small = Small::new();
-    small.fit("run", "--epochs 12 --seed 3");
+    fit(&small, "run", "--epochs 12 --seed 3");
     let metrics = String::from_utf8(bytes(&small.path("run/metrics.jsonl"))).unwrap();
     assert_eq!(metrics.lines().count(), 12);
 
@@ -71,7 +78,7 @@ fn a_training_becomes_a_pack_that_verifies() {
 fn a_seed_gives_the_same_weights() {
     let small = Small::new();
     for (run, seed) in [("a", 1), ("b", 1), ("c", 2)] {
-        small.fit(run, &format!("--seed {seed}"));
+        fit(&small, run, &format!("--seed {seed}"));
     }
     let weights = |run: &str| bytes(&small.path(run).join("checkpoint.safetensors"));
     assert_eq!(weights("a"), weights("b"));
@@ -87,7 +94,7 @@ fn a_seed_gives_the_same_weights() {
 #[test]
 fn a_class_left_out_is_reported_as_unseen_and_a_fold_is_kept_apart() {
     let small = Small::new();
-    small.fit("run", "--unseen middling --fold 1/3");
+    fit(&small, "run", "--unseen middling --fold 1/3");
     let report: serde_json::Value =
         serde_json::from_str(&small.ok("eval @run --data @ --json")).unwrap();
     assert_eq!(
@@ -108,37 +115,35 @@ fn a_class_left_out_is_reported_as_unseen_and_a_fold_is_kept_apart() {
 #[test]
 fn what_is_wrong_is_said_in_one_line() {
     let small = Small::new();
-    let fit = "fit @r.toml --data @ --anchor @a.safetensors --out @run";
+    let command = "fit @r.toml --data @ --anchor @a.safetensors --out @run";
     let write = |text: &str| std::fs::write(small.path("r.toml"), text).unwrap();
 
     write(&RECIPE.replace("clip_norm", "clipnorm"));
     assert!(
         small
-            .error(fit)
+            .error(command)
             .contains("unknown key \"clipnorm\", did you mean \"clip_norm\"?")
     );
     write(&RECIPE.replace("w.npy", "gone.npy"));
-    assert!(
-        small
-            .error(fit)
-            .contains("gone.npy\": the file cannot be read: No such file")
-    );
+    let gone = small.error(command);
+    assert!(gone.contains("data set \"made up for a test\": "), "{gone}");
+    assert!(gone.contains("gone.npy") && gone.contains("No such file"), "{gone}");
     write(&RECIPE.replace("\"4\"", "\"5\""));
     assert!(
         small
-            .error(fit)
+            .error(command)
             .contains("split: group \"5\" is to be held out, but the set has no such")
     );
     write(&RECIPE.replace("a fast thing", "a swift thing"));
     assert!(
         small
-            .error(fit)
+            .error(command)
             .contains("the anchor has no phrase \"a swift thing\"")
     );
     write(&RECIPE.replace("output = 8", "output = 9"));
     assert!(
         small
-            .error(fit)
+            .error(command)
             .contains("the anchor has 8 numbers a phrase, expected")
     );
     assert!(
@@ -148,7 +153,7 @@ fn what_is_wrong_is_said_in_one_line() {
     );
 
     write(RECIPE);
-    small.fit("run", "--epochs 1");
+    fit(&small, "run", "--epochs 1");
     assert!(
         small
             .error("pack @run --out @p")

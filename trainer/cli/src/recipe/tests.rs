@@ -24,10 +24,10 @@ fn the_recipe_that_is_shipped_is_one() {
 
 #[test]
 fn an_unknown_key_is_refused_with_a_suggestion() {
-    let text = HAPT.replace("label_smoothing", "label_smothing");
+    let text = HAPT.replace("clip_norm", "clip_nrom");
     let expected = format!(
-        "\"r.toml\", line {}: unknown key \"label_smothing\", did you mean \"label_smoothing\"?",
-        line_of("label_smoothing")
+        "\"r.toml\", line {}: unknown key \"clip_nrom\", did you mean \"clip_norm\"?",
+        line_of("clip_norm")
     );
     assert_eq!(message(&text), expected);
     let text = format!("zzz = 1\n{HAPT}");

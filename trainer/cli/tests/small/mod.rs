@@ -94,13 +94,6 @@ impl Small {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Trains into the folder `run`.
-    pub fn fit(&self, run: &str, more: &str) {
-        self.ok(&format!(
-            "fit @r.toml --data @ --anchor @a.safetensors --threads 1 --out @{run} {more}"
-        ));
-    }
-
     /// Runs the program, which has to fail with status 2 and one line; the line.
     pub fn error(&self, arguments: &str) -> String {
         let output = self.run(arguments);

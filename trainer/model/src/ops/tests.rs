@@ -63,10 +63,10 @@ fn attention_is_the_plain_one() {
         let packed = numbers(1, [2, tokens, 3 * dim]);
         let bias = [numbers(2, [1, 1, dim]), numbers(3, [1, 1, dim])];
         let both = |fused: bool| {
-            let bias = with_bias.then(|| bias.clone());
+            let extra = with_bias.then(|| bias.clone());
             let y = match fused {
-                true => attention(packed.clone(), bias, heads, causal),
-                false => plain::attention(packed.clone(), bias, heads, causal),
+                true => attention(packed.clone(), extra, heads, causal),
+                false => plain::attention(packed.clone(), extra, heads, causal),
             };
             let [key, value] = bias_gradients(&bias);
             if with_bias {
