@@ -42,7 +42,7 @@ pub use frames::{Clip, FramesAxes, FramesError, FramesFrontEnd, FramesOf, Frames
 #[cfg(feature = "front-end")]
 pub use front_end::{FrontEnd, FrontEndError, Processor};
 #[cfg(feature = "alloc")]
-pub use image::{Crop, Image, Interpolation, resized_and_cropped};
+pub use image::{Crop, Image, Interpolation, Passes, resized_and_cropped};
 pub use imu::{AccelUnit, FeatureError, GyroUnit, IMU_CHANNELS, ImuFrontEnd, ImuUnits, UnitsError};
 #[cfg(feature = "front-end")]
 pub use mel::{MelBank, MelNorm, MelScale};

@@ -63,7 +63,7 @@ pub enum EmbedError {
         /// The row within it.
         row: usize,
         /// What is wrong.
-        source: EncodeError,
+        source: Box<EncodeError>,
     },
 }
 
@@ -87,7 +87,7 @@ impl Encoder {
             move |source| EmbedError::Encode {
                 path: path.to_owned(),
                 row,
-                source,
+                source: Box::new(source),
             }
         };
         let embedding = match self.processor() {

@@ -21,6 +21,20 @@ pub enum Interpolation {
     Bilinear,
 }
 
+/// Which axis is filtered first; rounding between the two passes makes it matter by a level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[cfg_attr(feature = "front-end", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "front-end", serde(rename_all = "kebab-case"))]
+pub enum Passes {
+    /// Rows, then columns: Pillow before version 13.
+    #[default]
+    HorizontalFirst,
+    /// Columns first where the height shrinks by more than twice as many pixels as the width:
+    /// Pillow from version 13 on.
+    #[cfg_attr(feature = "front-end", serde(rename = "pillow-13"))]
+    Pillow13,
+}
+
 /// A picture of interleaved 8-bit channels, row by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image<const CHANNELS: usize> {
@@ -72,7 +86,8 @@ impl<const CHANNELS: usize> Image<CHANNELS> {
             left: 0,
             top: 0,
         };
-        self.resize_part(whole, (width, height), interpolation)
+        let size = (width, height);
+        self.resize_part(whole, size, interpolation, Passes::HorizontalFirst)
     }
 
     /// The middle `side` by `side` pixels of the picture with its shorter side at `side`: what
@@ -84,7 +99,8 @@ impl<const CHANNELS: usize> Image<CHANNELS> {
     #[must_use]
     pub fn resize_and_crop(&self, side: usize) -> Self {
         let crop = resized_and_cropped(self.width, self.height, side);
-        self.resize_part(crop, (side, side), Interpolation::Bicubic)
+        let passes = Passes::HorizontalFirst;
+        self.resize_part(crop, (side, side), Interpolation::Bicubic, passes)
     }
 
     /// So many columns and rows of the resized picture, from where `crop` says. What is cut off is
@@ -99,6 +115,7 @@ impl<const CHANNELS: usize> Image<CHANNELS> {
         crop: Crop,
         (columns, rows): (usize, usize),
         interpolation: Interpolation,
+        passes: Passes,
     ) -> Self {
         let fits = |first: usize, len: usize, of: usize| len > 0 && first + len <= of;
         assert!(
@@ -107,6 +124,10 @@ impl<const CHANNELS: usize> Image<CHANNELS> {
         );
         let across = (crop.left, columns, crop.width);
         let down = (crop.top, rows, crop.height);
+        if passes.vertical_first(self, crop) {
+            let high = self.transpose().resize_rows(down, interpolation);
+            return high.transpose().resize_rows(across, interpolation);
+        }
         let wide = self.resize_rows(across, interpolation).transpose();
         wide.resize_rows(down, interpolation).transpose()
     }
@@ -195,6 +216,17 @@ pub(super) fn shorter_side(width: usize, height: usize, side: usize) -> (usize, 
         (side, scaled(height, width))
     } else {
         (scaled(width, height), side)
+    }
+}
+
+impl Passes {
+    fn vertical_first<const CHANNELS: usize>(self, image: &Image<CHANNELS>, to: Crop) -> bool {
+        let shrinks = |from: usize, to: usize| from as i128 - to as i128;
+        let (by_rows, by_columns) = (
+            shrinks(image.height, to.height),
+            shrinks(image.width, to.width),
+        );
+        self == Self::Pillow13 && by_rows > 0 && by_rows > 2 * by_columns
     }
 }
 

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::front_end::{FrontEndError, finite, holdable, in_range, positive};
-use super::image::{Crop, Image, Interpolation, half_to_even, shorter_side};
+use super::image::{Crop, Image, Interpolation, Passes, half_to_even, shorter_side};
 
 /// Longest side of an encoder's picture.
 const MAX_SIDE: usize = 8192;
@@ -23,6 +23,9 @@ pub struct ImageSpec {
     pub resize: Resize,
     /// How pixels between pixels are found; as Pillow does it, with antialiasing.
     pub interpolation: Interpolation,
+    /// Which axis is filtered first.
+    #[serde(default)]
+    pub passes: Passes,
     /// Height and width of the middle that is cut out, if anything is cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<[usize; 2]>,
@@ -70,6 +73,7 @@ impl ImageSpec {
         Self {
             resize: Resize::ShorterSide(224),
             interpolation: Interpolation::Bicubic,
+            passes: Passes::HorizontalFirst,
             crop: Some([224, 224]),
             crop_rounding: CropRounding::HalfEven,
             rescale: one_of_255(),
@@ -168,7 +172,7 @@ impl ImageFrontEnd {
             top: cut(height - self.height),
         };
         let size = (self.width, self.height);
-        let picture = picture.resize_part(crop, size, self.spec.interpolation);
+        let picture = picture.resize_part(crop, size, self.spec.interpolation, self.spec.passes);
         let colour = |colour: usize| {
             let (mean, std) = (self.spec.mean[colour], self.spec.std[colour]);
             let normal = move |pixel: &[u8; 3]| {
@@ -194,6 +198,7 @@ mod tests {
         ImageSpec {
             resize: Resize::ShorterSide(4),
             interpolation: Interpolation::Bicubic,
+            passes: Passes::HorizontalFirst,
             crop: Some([4, 4]),
             crop_rounding: CropRounding::HalfEven,
             rescale: one_of_255(),

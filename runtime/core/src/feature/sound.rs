@@ -25,6 +25,9 @@ pub use spectrum::{Spectrum, WindowKind};
 
 use spectrum::Analyser;
 
+/// Longest sound, in samples at the encoder's rate: 1.5 hours at 48 kHz, a gigabyte.
+const MAX_SAMPLES: u64 = 1 << 28;
+
 /// What turns sound into the numbers an encoder takes.
 #[derive(Debug, Clone)]
 pub struct SoundFrontEnd {
@@ -56,6 +59,12 @@ pub enum SoundError {
     NotFinite {
         /// Its place.
         index: usize,
+    },
+    /// More than fits into memory at the encoder's rate.
+    #[error("the sound is {seconds} s long, more than is heard at once; cut it into parts")]
+    Long {
+        /// Its length.
+        seconds: u64,
     },
     /// A rate that no microphone has.
     #[error("the sound has {rate_hz} samples a second, expected 1000 to 768000")]
@@ -134,10 +143,14 @@ impl SoundFrontEnd {
     ///
     /// # Errors
     ///
-    /// A rate that no microphone has.
+    /// A rate that no microphone has, or more than 268 million samples at the encoder's.
     pub fn resample(&self, samples: &[f32], rate_hz: u32) -> Result<Vec<f32>, SoundError> {
         if !spec::RATES_HZ.contains(&rate_hz) {
             return Err(SoundError::Rate { rate_hz });
+        }
+        let seconds = samples.len() as u64 / u64::from(rate_hz);
+        if seconds * u64::from(self.spec.rate_hz) > MAX_SAMPLES {
+            return Err(SoundError::Long { seconds });
         }
         Ok(resample(samples, rate_hz, self.spec.rate_hz))
     }

@@ -1,4 +1,4 @@
-"""Writes golden.txt: pictures as Pillow resizes them (Python, Pillow, NumPy).
+"""Writes golden.txt: pictures as Pillow resizes them (Python, Pillow 13, NumPy).
 
 Usage: python3 golden.py > golden.txt
 One line a picture: the filter, width and height before, width and height after, the pixels after in
@@ -15,6 +15,7 @@ for size, to in [
     ((40, 2), (3, 2)),
     ((1, 9), (1, 4)),
     ((6, 6), (6, 5)),
+    ((9, 30), (6, 8)),
 ]:
     width, height = size
     y, x, c = np.mgrid[0:height, 0:width, 0:3]

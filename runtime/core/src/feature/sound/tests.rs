@@ -157,6 +157,16 @@ fn sound_that_gives_no_frame_is_refused() {
             rate_hz: 4_000_000_000
         })
     );
+    let wide = LogMelSpec {
+        rate_hz: 768_000,
+        clip_s: 0.1,
+        ..small()
+    };
+    let wide = SoundFrontEnd::new(&wide).unwrap();
+    assert_eq!(
+        wide.resample(&vec![0.0; 400_000], 1_000),
+        Err(SoundError::Long { seconds: 400 })
+    );
     // With padding, or with mirrors, one sample is enough; none never is.
     for (padding, centred) in [(Padding::Repeat, false), (Padding::None, true)] {
         let spec = LogMelSpec {
