@@ -1,9 +1,11 @@
 //! The pre-norm transformer block that all encoders share.
 
 use burn::module::{Initializer, Module, Param};
-use burn::nn::{Gelu, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::prelude::*;
-use burn::tensor::{Distribution, activation};
+use burn::tensor::Distribution;
+
+use crate::ops::{self, FusedBackend};
 
 /// Of every LayerNorm but the stem's.
 pub const TRUNK_NORM_EPSILON: f64 = 1e-6;
@@ -92,47 +94,26 @@ impl<B: Backend> Block<B> {
             drop_path: config.drop_path,
         }
     }
+}
 
+impl<B: FusedBackend> Block<B> {
     /// The tokens after this block.
     pub fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let branch = self.attention.forward(self.norm_1.forward(x.clone()));
+        let norm = |layer, x| ops::norm(layer, TRUNK_NORM_EPSILON, x);
+        let branch = self.attention.forward(norm(&self.norm_1, x.clone()));
         let x = x + drop_path(branch, self.drop_path);
-        let hidden = Gelu::new().forward(self.fc1.forward(self.norm_2.forward(x.clone())));
-        x + drop_path(self.fc2.forward(hidden), self.drop_path)
+        let branch = ops::perceptron([&self.fc1, &self.fc2], norm(&self.norm_2, x.clone()));
+        x + drop_path(branch, self.drop_path)
     }
 }
 
-impl<B: Backend> Attention<B> {
+impl<B: FusedBackend> Attention<B> {
     fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        let [batch, tokens, dim] = x.dims();
-        let head_dim = dim / self.heads;
-        let projected = self.in_proj.forward(x);
-        let part = |index: usize| projected.clone().narrow(2, index * dim, dim);
-        let extended = |part: Tensor<B, 3>, bias: &Option<Param<Tensor<B, 3>>>| match bias {
-            Some(bias) => Tensor::cat(vec![part, bias.val().expand([batch, 1, dim])], 1),
-            None => part,
-        };
-        let split = |y: Tensor<B, 3>| {
-            let length = y.dims()[1];
-            y.reshape([batch, length, self.heads, head_dim])
-                .swap_dims(1, 2)
-        };
-
-        let query = split(part(0)).mul_scalar((head_dim as f64).powf(-0.5));
-        let key = split(extended(part(1), &self.bias_k));
-        let value = split(extended(part(2), &self.bias_v));
-        let mut scores = query.matmul(key.swap_dims(2, 3));
-        if self.causal {
-            let later =
-                Tensor::<B, 2, Bool>::tril_mask([tokens, scores.dims()[3]], 0, &scores.device());
-            scores = scores.mask_fill(later.unsqueeze::<4>(), f32::NEG_INFINITY);
-        }
-        let weights = activation::softmax(scores, 3);
-        let mixed = weights
-            .matmul(value)
-            .swap_dims(1, 2)
-            .reshape([batch, tokens, dim]);
-        self.out_proj.forward(mixed)
+        let packed = ops::linear(&self.in_proj, x);
+        let bias = self.bias_k.as_ref().zip(self.bias_v.as_ref());
+        let bias = bias.map(|(key, value)| [key.val(), value.val()]);
+        let mixed = ops::attention(packed, bias, self.heads, self.causal);
+        ops::linear(&self.out_proj, mixed)
     }
 }
 

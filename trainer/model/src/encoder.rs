@@ -18,6 +18,7 @@ use burn::nn::{
 use burn::prelude::*;
 
 use crate::block::{Block, BlockConfig, TRUNK_NORM_EPSILON};
+use crate::ops::{self, FusedBackend};
 use crate::sense::Sense;
 
 mod config;
@@ -171,6 +172,35 @@ impl<B: Backend> Encoder<B> {
         }
     }
 
+    /// Stretches embeddings of length 1 to the encoder's scale, at most [`MAX_SCALE`].
+    pub fn scale(&self, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
+        match &self.log_scale {
+            None => embeddings,
+            Some(log_scale) => stretch(embeddings, log_scale.val()),
+        }
+    }
+
+    /// The logarithm of the scale, where the encoder has one.
+    pub fn log_scale(&self) -> Option<Tensor<B, 1>> {
+        self.log_scale.as_ref().map(Param::val)
+    }
+
+    /// Positions, resized for pictures of another size.
+    fn positions_for(&self, tokens: usize) -> Tensor<B, 3> {
+        let positions = self.positions.val();
+        let [_, len, dim] = positions.dims();
+        if tokens == len {
+            return positions;
+        }
+        let side = |tokens: usize| (tokens - 1).isqrt();
+        let class_token = positions.clone().narrow(1, 0, 1);
+        let table = positions.narrow(1, 1, len - 1).reshape([len - 1, dim]);
+        let table = position::resize(table, side(len), side(tokens));
+        Tensor::cat(vec![class_token, table.unsqueeze()], 1)
+    }
+}
+
+impl<B: FusedBackend> Encoder<B> {
     /// One embedding an input, of length 1.
     ///
     /// # Shapes
@@ -215,19 +245,6 @@ impl<B: Backend> Encoder<B> {
         }
     }
 
-    /// Stretches embeddings of length 1 to the encoder's scale, at most [`MAX_SCALE`].
-    pub fn scale(&self, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
-        match &self.log_scale {
-            None => embeddings,
-            Some(log_scale) => stretch(embeddings, log_scale.val()),
-        }
-    }
-
-    /// The logarithm of the scale, where the encoder has one.
-    pub fn log_scale(&self) -> Option<Tensor<B, 1>> {
-        self.log_scale.as_ref().map(Param::val)
-    }
-
     fn embed(&self, input: Input<B>) -> Tensor<B, 2> {
         let end = ends(&input);
         let mut x = self.enter(self.tokens(input));
@@ -269,37 +286,23 @@ impl<B: Backend> Encoder<B> {
             // A picture is a clip that does not move.
             values = values.repeat_dim(2, grid.size[0]);
         }
-        let x = stem.projection.forward(input::patches(values, &grid));
+        let x = ops::linear(&stem.projection, input::patches(values, &grid));
         match &stem.norm {
-            Some(norm) => norm.forward(x),
+            Some(norm) => ops::norm(norm, STEM_NORM_EPSILON, x),
             None => x,
         }
     }
 
-    /// Positions, resized for pictures of another size.
-    fn positions_for(&self, tokens: usize) -> Tensor<B, 3> {
-        let positions = self.positions.val();
-        let [_, len, dim] = positions.dims();
-        if tokens == len {
-            return positions;
-        }
-        let side = |tokens: usize| (tokens - 1).isqrt();
-        let class_token = positions.clone().narrow(1, 0, 1);
-        let table = positions.narrow(1, 1, len - 1).reshape([len - 1, dim]);
-        let table = position::resize(table, side(len), side(tokens));
-        Tensor::cat(vec![class_token, table.unsqueeze()], 1)
-    }
-
     fn enter(&self, tokens: Tensor<B, 3>) -> Tensor<B, 3> {
         match &self.trunk_norm {
-            Some(norm) => norm.forward(tokens),
+            Some(norm) => ops::norm(norm, TRUNK_NORM_EPSILON, tokens),
             None => tokens,
         }
     }
 
     fn leave(&self, selected: Tensor<B, 2>) -> Tensor<B, 2> {
-        let x = self.dropout.forward(self.head_norm.forward(selected));
-        self.head.forward(x)
+        let x = ops::norm(&self.head_norm, TRUNK_NORM_EPSILON, selected);
+        ops::linear(&self.head, self.dropout.forward(x))
     }
 }
 

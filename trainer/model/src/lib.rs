@@ -22,6 +22,7 @@ pub mod checkpoint;
 pub mod encoder;
 pub mod gradient;
 pub mod loss;
+pub mod ops;
 pub mod optimizer;
 pub mod portable;
 pub mod precision;

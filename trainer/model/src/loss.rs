@@ -1,7 +1,8 @@
 //! What binds an embedding to its anchor.
 
 use burn::prelude::*;
-use burn::tensor::activation;
+
+use crate::ops::{self, FusedBackend};
 
 mod pair;
 
@@ -30,24 +31,24 @@ pub struct InfoNce {
 /// # Panics
 ///
 /// If shapes disagree.
-pub fn info_nce<B: Backend>(
+pub fn info_nce<B: FusedBackend>(
     embeddings: Tensor<B, 2>,
     anchors: Tensor<B, 2>,
     targets: Tensor<B, 1, Int>,
     config: InfoNce,
 ) -> Tensor<B, 1> {
-    let classes = anchors.dims()[0];
-    let logits = embeddings
-        .matmul(anchors.transpose())
-        .div_scalar(config.temperature);
-    let log_probabilities = activation::log_softmax(logits, 1);
-    let spread = config.label_smoothing / classes as f64;
-    let wanted = targets
-        .one_hot::<2>(classes)
-        .float()
-        .mul_scalar(1.0 - config.label_smoothing)
-        .add_scalar(spread);
-    (log_probabilities * wanted).sum_dim(1).mean().neg()
+    let scaled = embeddings.div_scalar(config.temperature);
+    let sums = ops::nce(scaled.clone(), anchors.clone(), None);
+    // What the logits are weighed by sums to 1, so it may weigh the anchors first.
+    let spread = anchors
+        .clone()
+        .mean_dim(0)
+        .mul_scalar(config.label_smoothing);
+    let own = anchors
+        .select(0, targets)
+        .mul_scalar(1.0 - config.label_smoothing);
+    let wanted = (scaled * (own + spread)).sum_dim(1).squeeze_dim(1);
+    (sums - wanted).mean()
 }
 
 /// The distinct labels of a batch in ascending order, and each sample's place among them.

@@ -3,6 +3,8 @@
 use burn::prelude::*;
 use burn::tensor::activation;
 
+use crate::ops::{self, FusedBackend};
+
 /// Both halves of InfoNCE over a batch of pairs.
 #[derive(Debug, Clone)]
 pub struct PairLoss<B: Backend> {
@@ -17,37 +19,23 @@ pub struct PairLoss<B: Backend> {
 /// # Shapes
 ///
 /// `anchors` and `embeddings` are `[batch, dim]`, row `i` of one belonging to row `i` of the other,
-/// and already scaled: their products are the logits. `same` `[batch, batch]` is true where a row is
-/// of the same thing as another, such as one picture that is drawn twice; those are no negatives of
-/// each other. Its diagonal does not matter.
+/// and already scaled: their products are the logits. `groups` `[batch]` says what a row is of, such
+/// as the number of a picture that is drawn twice; rows of one group are no negatives of each other.
 ///
 /// # Panics
 ///
 /// If shapes disagree.
-pub fn pair_nce<B: Backend>(
+pub fn pair_nce<B: FusedBackend>(
     anchors: Tensor<B, 2>,
     embeddings: Tensor<B, 2>,
-    same: Option<Tensor<B, 2, Bool>>,
+    groups: Option<Tensor<B, 1, Int>>,
 ) -> PairLoss<B> {
-    let mut logits = anchors.matmul(embeddings.transpose());
-    let [rows, columns] = logits.dims();
-    assert_eq!(rows, columns, "pair_nce: pairs");
-    // True everywhere but on the diagonal.
-    let other = Tensor::<B, 2, Bool>::diag_mask([rows, rows], 0, &logits.device());
-    if let Some(same) = same {
-        logits = logits.mask_fill(same.bool_and(other.clone()), f32::NEG_INFINITY);
-    }
-    let found = |logits: Tensor<B, 2>| {
-        let log_shares = activation::log_softmax(logits, 1);
-        log_shares
-            .mask_fill(other.clone(), 0.0)
-            .sum()
-            .neg()
-            .div_scalar(rows as f64)
-    };
+    assert_eq!(anchors.dims(), embeddings.dims(), "pair_nce: pairs");
+    let own = (anchors.clone() * embeddings.clone()).sum_dim(1).mean();
+    let all = |x, y| ops::nce(x, y, groups.clone()).mean() - own.clone();
     PairLoss {
-        from_anchor: found(logits.clone()),
-        from_embedding: found(logits.transpose()),
+        from_anchor: all(anchors.clone(), embeddings.clone()),
+        from_embedding: all(embeddings, anchors),
     }
 }
 
@@ -129,7 +117,8 @@ mod tests {
             [true, false, true],
         ];
         let same = Tensor::<Inference, 2, Bool>::from_data(same, &Default::default());
-        let loss = pair_nce(rows(&A), rows(&E), Some(same.clone()));
+        let groups = Tensor::from_data([5, 2, 5], &Default::default());
+        let loss = pair_nce::<Inference>(rows(&A), rows(&E), Some(groups));
         let pair = |own: f64, other: f64| (own.exp() + other.exp()).ln() - own;
         let both = 2.94f64.exp() + (-0.04f64).exp() + 0.39f64.exp();
         let forward = pair(0.85, 0.95) * 2.0 + both.ln() - 2.94;
@@ -160,18 +149,13 @@ mod tests {
     #[test]
     fn gradients_are_those_of_finite_differences() {
         let device = Default::default();
-        let same = [
-            [true, false, true],
-            [false, true, false],
-            [true, false, true],
-        ];
         let loss_at = |e: &[[f32; 2]; 3]| {
-            let same = Tensor::<Inference, 2, Bool>::from_data(same, &Default::default());
-            value(pair_nce(rows(&A), rows(e), Some(same)).sum())
+            let groups = Tensor::from_data([5, 2, 5], &Default::default());
+            value(pair_nce(rows(&A), rows(e), Some(groups)).sum())
         };
         let e = rows::<Training>(&E).require_grad();
-        let same = Tensor::<Training, 2, Bool>::from_data(same, &device);
-        let loss = pair_nce(rows(&A), e.clone(), Some(same)).sum();
+        let groups = Tensor::from_data([5, 2, 5], &device);
+        let loss = pair_nce(rows(&A), e.clone(), Some(groups)).sum();
         let gradient = e.grad(&loss.backward()).unwrap().into_data();
         for (index, actual) in gradient.iter::<f64>().enumerate() {
             let moved = |by: f32| {

@@ -1,0 +1,94 @@
+//! The operations as tensor code: what they mean, and what computes numbers of 64 bits.
+
+use burn::prelude::*;
+use burn::tensor::activation;
+
+/// As [`attention`](super::attention).
+pub fn attention<B: Backend>(
+    packed: Tensor<B, 3>,
+    bias: Option<[Tensor<B, 3>; 2]>,
+    heads: usize,
+    causal: bool,
+) -> Tensor<B, 3> {
+    let [batch, tokens, width] = packed.dims();
+    let dim = width / 3;
+    let head_dim = dim / heads;
+    let part = |index: usize| packed.clone().narrow(2, index * dim, dim);
+    let extended = |part: Tensor<B, 3>, bias: Option<Tensor<B, 3>>| match bias {
+        Some(bias) => Tensor::cat(vec![part, bias.expand([batch, 1, dim])], 1),
+        None => part,
+    };
+    let split = |y: Tensor<B, 3>| {
+        let length = y.dims()[1];
+        y.reshape([batch, length, heads, head_dim]).swap_dims(1, 2)
+    };
+
+    let [bias_k, bias_v] = match bias {
+        Some(bias) => bias.map(Some),
+        None => [None, None],
+    };
+    let query = split(part(0)).mul_scalar((head_dim as f64).powf(-0.5));
+    let key = split(extended(part(1), bias_k));
+    let value = split(extended(part(2), bias_v));
+    let mut scores = query.matmul(key.swap_dims(2, 3));
+    if causal {
+        let later =
+            Tensor::<B, 2, Bool>::tril_mask([tokens, scores.dims()[3]], 0, &scores.device());
+        scores = scores.mask_fill(later.unsqueeze::<4>(), f32::NEG_INFINITY);
+    }
+    let weights = activation::softmax(scores, 3);
+    weights
+        .matmul(value)
+        .swap_dims(1, 2)
+        .reshape([batch, tokens, dim])
+}
+
+/// As [`linear`](super::linear).
+pub fn linear<B: Backend>(
+    x: Tensor<B, 2>,
+    weight: Tensor<B, 2>,
+    bias: Tensor<B, 1>,
+) -> Tensor<B, 2> {
+    x.matmul(weight) + bias.unsqueeze()
+}
+
+/// As [`perceptron`](super::perceptron), of weights and biases.
+pub fn perceptron<B: Backend>(
+    x: Tensor<B, 2>,
+    [first, second]: [(Tensor<B, 2>, Tensor<B, 1>); 2],
+) -> Tensor<B, 2> {
+    let hidden = activation::gelu(linear(x, first.0, first.1));
+    linear(hidden, second.0, second.1)
+}
+
+/// As [`norm`](super::norm).
+pub fn norm<B: Backend>(
+    x: Tensor<B, 2>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    epsilon: f64,
+) -> Tensor<B, 2> {
+    let x = x.clone() - x.mean_dim(1);
+    let variance = x.clone().powi_scalar(2).mean_dim(1);
+    x / variance.add_scalar(epsilon).sqrt() * weight.unsqueeze() + bias.unsqueeze()
+}
+
+/// As [`nce`](super::nce).
+pub fn nce<B: Backend>(
+    x: Tensor<B, 2>,
+    y: Tensor<B, 2>,
+    groups: Option<Tensor<B, 1, Int>>,
+) -> Tensor<B, 1> {
+    let mut similarities = x.matmul(y.transpose());
+    let [rows, columns] = similarities.dims();
+    if let Some(groups) = groups {
+        let across = groups.clone().reshape([1, columns]).expand([rows, columns]);
+        let down = groups.reshape([rows, 1]).expand([rows, columns]);
+        let others = Tensor::diag_mask([rows, columns], 0, &similarities.device());
+        let same = down.equal(across).bool_and(others);
+        similarities = similarities.mask_fill(same, f32::NEG_INFINITY);
+    }
+    let largest = similarities.clone().max_dim(1).detach();
+    let sum = (similarities - largest.clone()).exp().sum_dim(1);
+    (sum.log() + largest).reshape([rows])
+}
