@@ -195,8 +195,10 @@ pub fn backward_into(
                 sequence_backward(
                     sizes,
                     Operands { packed, ..operands },
-                    part(output, per_sequence),
-                    part(logs, sizes.heads * sizes.tokens),
+                    [
+                        part(output, per_sequence),
+                        part(logs, sizes.heads * sizes.tokens),
+                    ],
                     part(gradient, per_sequence),
                     to,
                     of_bias,
@@ -237,8 +239,7 @@ vectorise! {
     fn sequence_backward<'a>(
         sizes: &'a Attention,
         operands: Operands<&'a [f32]>,
-        output: &'a [f32],
-        logs: &'a [f32],
+        saved: [&'a [f32]; 2],
         gradient: &'a [f32],
         to: &'a mut [f32],
         to_bias: &'a mut [f32],
@@ -412,8 +413,7 @@ fn sequence_backward_generic<S: Simd>(
     simd: S,
     sizes: &Attention,
     operands: Operands<&[f32]>,
-    output: &[f32],
-    logs: &[f32],
+    [output, logs]: [&[f32]; 2],
     gradient: &[f32],
     to: &mut [f32],
     to_bias: &mut [f32],

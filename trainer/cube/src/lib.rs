@@ -22,6 +22,8 @@
 
 pub mod attention;
 pub mod gelu;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub mod gpu;
 mod lanes;
 pub mod linear;
 pub mod nce;

@@ -131,13 +131,19 @@ pub(crate) fn fill(y: &mut [f32], bias: &[f32]) {
 
 /// The sum of what each part of all rows gives, in the order of parts.
 ///
-/// `work` is given a part's place and where to add; all parts are worked on side by side.
-pub(crate) fn sum_of_parts(len: usize, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+/// `work` is given a part's place, the rows it owns and where to add; all parts are worked on side by
+/// side.
+pub(crate) fn sum_of_parts(
+    len: usize,
+    owned: [&mut [f32]; PARTS],
+    work: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) -> Vec<f32> {
     let mut parts = vec![0.0; PARTS * len];
     parts
         .par_chunks_exact_mut(len.max(1))
+        .zip(owned)
         .enumerate()
-        .for_each(|(part, to)| work(part, to));
+        .for_each(|(part, (to, owned))| work(part, owned, to));
     let (sum, others) = parts.split_at_mut(len);
     for other in others.chunks_exact(len.max(1)) {
         for (sum, x) in sum.iter_mut().zip(other) {
@@ -146,6 +152,12 @@ pub(crate) fn sum_of_parts(len: usize, work: impl Fn(usize, &mut [f32]) + Sync) 
     }
     parts.truncate(len);
     parts
+}
+
+/// Rows of parts, so many numbers each; there may be fewer in the last, and none in some.
+pub(crate) fn owned(rows: &mut [f32], len: usize) -> [&mut [f32]; PARTS] {
+    let mut rows = rows.chunks_mut(len.max(1));
+    std::array::from_fn(|_| rows.next().unwrap_or_default())
 }
 
 /// Chunks in a part.
@@ -194,7 +206,7 @@ pub fn backward_into(
             .for_each(|(of_x, gradient)| product(Matrix::new(gradient, to), weight, of_x, false));
     }
     let chunks = chunks_of_part(rows);
-    let mut sums = sum_of_parts((from + 1) * to, |part, sums| {
+    let mut sums = sum_of_parts((from + 1) * to, owned(&mut [], 0), |part, _, sums| {
         let (of_weight, of_bias) = sums.split_at_mut(from * to);
         let x = x.chunks(CHUNK * from).skip(part * chunks);
         let gradient = gradient.chunks(CHUNK * to).skip(part * chunks);

@@ -9,7 +9,7 @@ use pulp::Simd;
 use rayon::prelude::*;
 
 use crate::lanes::{sum, vectorise};
-use crate::linear::{CHUNK, chunks_of_part, sum_of_parts};
+use crate::linear::{CHUNK, chunks_of_part, owned, sum_of_parts};
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub mod gpu;
@@ -67,7 +67,7 @@ pub fn backward_in_place(
     // Before the place is taken.
     let chunks = chunks_of_part(x.len() / dim);
     let given: &[f32] = gradient;
-    let mut sums = sum_of_parts(2 * dim, |part, sums| {
+    let mut sums = sum_of_parts(2 * dim, owned(&mut [], 0), |part, _, sums| {
         let (of_weight, of_bias) = sums.split_at_mut(dim);
         let x = x.chunks(CHUNK * dim).skip(part * chunks);
         let given = given.chunks(CHUNK * dim).skip(part * chunks);

@@ -9,7 +9,7 @@
 use rayon::prelude::*;
 
 use crate::gelu;
-use crate::linear::{CHUNK, Matrix, add_rows, chunks_of_part, fill, product, sum_of_parts};
+use crate::linear::{CHUNK, Matrix, add_rows, chunks_of_part, fill, owned, product, sum_of_parts};
 
 pub mod reference;
 
@@ -106,19 +106,9 @@ pub fn backward_into(
     let weight_2 = Matrix::new(weights.weight_2, dim).transpose();
     let chunks = chunks_of_part(rows);
     let weight_len = dim * hidden;
-    // A part owns the rows it writes, and its sums.
-    let mut parts: Vec<Option<&mut [f32]>> = of_x
-        .chunks_mut((chunks * CHUNK * dim).max(1))
-        .map(Some)
-        .collect();
-    let owned: Vec<_> = parts
-        .iter_mut()
-        .map(|part| std::sync::Mutex::new(part.take()))
-        .collect();
-    let mut sums = sum_of_parts(2 * weight_len + hidden + dim, |part, sums| {
-        let Some(of_x) = owned.get(part).and_then(|part| part.lock().ok()?.take()) else {
-            return;
-        };
+    let rows_of_parts = owned(of_x, chunks * CHUNK * dim);
+    let len = 2 * weight_len + hidden + dim;
+    let mut sums = sum_of_parts(len, rows_of_parts, |part, of_x, sums| {
         let (of_weight_1, sums) = sums.split_at_mut(weight_len);
         let (of_weight_2, sums) = sums.split_at_mut(weight_len);
         let (of_bias_1, of_bias_2) = sums.split_at_mut(hidden);

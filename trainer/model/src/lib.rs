@@ -12,7 +12,8 @@
 //! # Features
 //!
 //! `flex` (default) trains on CPU cores, `wgpu` and `cuda` on a GPU. [`backend::Training`] is the
-//! best that was compiled in.
+//! best that was compiled in. `x86-v4` adds kernels with vectors of 512 bits, for CPUs that have them;
+//! others run as before. What takes the time is in [`ops`].
 
 #[cfg(any(feature = "flex", feature = "wgpu", feature = "cuda"))]
 pub mod backend;

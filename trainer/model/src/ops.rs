@@ -30,6 +30,9 @@ pub mod plain;
 ///
 /// Use the functions of this [module](self), which take care of shapes and of other numbers.
 pub trait FusedBackend: Backend {
+    /// Whether [`fused_attention`](Self::fused_attention) is for such sizes.
+    fn fuses_attention(sizes: &Attention) -> bool;
+
     /// `[batch, tokens, 3 dim]` to `[batch, tokens, dim]`.
     fn fused_attention(
         sizes: Attention,
@@ -65,6 +68,11 @@ pub trait FusedBackend: Backend {
 
 /// Kernels of the operations and of their gradients, for a backend that records none.
 pub trait FusedKernels: Backend {
+    /// Whether there are kernels of attention for such sizes.
+    fn takes_attention(_sizes: &Attention) -> bool {
+        true
+    }
+
     /// The output, and what [`attention_backward`](Self::attention_backward) wants of it.
     fn attention_forward(
         sizes: Attention,
@@ -148,6 +156,10 @@ pub trait FusedKernels: Backend {
 #[cfg(any(feature = "flex", feature = "wgpu", feature = "cuda"))]
 macro_rules! fused_by_kernels {
     () => {
+        fn fuses_attention(sizes: &$crate::ops::Attention) -> bool {
+            Self::takes_attention(sizes)
+        }
+
         fn fused_attention(
             sizes: $crate::ops::Attention,
             operands: $crate::ops::Operands<FloatTensor<Self>>,
@@ -232,7 +244,7 @@ pub fn attention<B: FusedBackend>(
         bias: bias.is_some(),
         causal,
     };
-    if !is_fused(&packed) {
+    if !is_fused(&packed) || !B::fuses_attention(&sizes) {
         return plain::attention(packed, bias, heads, causal);
     }
     let bias = bias.map(|bias| bias.map(|x| unwrap(x.reshape([sizes.dim()]))));
@@ -361,5 +373,5 @@ pub fn nce<B: FusedBackend>(
     wrap(B::fused_nce(Nce { rows, columns, dim }, sides))
 }
 
-#[cfg(all(test, feature = "flex"))]
+#[cfg(all(test, any(feature = "flex", feature = "wgpu", feature = "cuda")))]
 mod tests;

@@ -132,6 +132,10 @@ impl<B: FusedKernels> Backward<B, 2> for NceStep {
 }
 
 impl<B: FusedKernels, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
+    fn fuses_attention(sizes: &Attention) -> bool {
+        B::takes_attention(sizes)
+    }
+
     fn fused_attention(
         sizes: Attention,
         operands: Operands<FloatTensor<Self>>,
