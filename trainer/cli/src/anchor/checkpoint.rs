@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use burn::prelude::*;
 use burn::tensor::TensorData;
 use sensorium_core::bank::normalize;
-use sensorium_core::feature::Image;
+use sensorium_core::feature::{Image, ImageFrontEnd, ImageSpec};
 use sensorium_core::text::{CONTEXT, ClipTokenizer, END_OF_TEXT};
 use sensorium_engine::text::TextTower;
 use sensorium_model::backend::Inference;
@@ -16,7 +16,6 @@ use sensorium_model::{Encoder, EncoderConfig, Input, InputConfig, Sense};
 use serde::{Deserialize, Serialize};
 
 use super::Anchor;
-use super::picture::{ImageFrontEnd, ImageSpec};
 use super::space::{AnchorSpace, Identity, centred, text_model_digest, unit};
 use crate::run::RunDir;
 

@@ -4,11 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use sensorium_core::feature::Image;
+use sensorium_core::feature::{Image, ImageSpec};
 use serde::{Deserialize, Serialize};
 
 use super::model::{Output, Pooling};
-use super::picture::ImageSpec;
 use super::space::{AnchorSpace, Identity, unit};
 use super::token::TokenizerSpec;
 use super::tower::{ImageTower, WordTower};

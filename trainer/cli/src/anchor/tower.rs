@@ -4,11 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use rayon::prelude::*;
-use sensorium_core::feature::Image;
+use sensorium_core::feature::{Image, ImageFrontEnd, ImageSpec};
 use tract_onnx::prelude::Tensor;
 
 use super::model::{Model, Output, Pooling, Runner};
-use super::picture::{ImageFrontEnd, ImageSpec};
 use super::token::{TextTokenizer, Tokens};
 
 /// A picture goes in, a vector comes out.
