@@ -24,6 +24,8 @@ mod pair;
 pub mod space;
 pub mod spec;
 mod table;
+#[cfg(test)]
+mod tiny;
 mod token;
 mod tower;
 
@@ -310,3 +312,6 @@ pub fn read_phrases(recipe_path: &Path, recipe: &Recipe) -> anyhow::Result<Vec<S
     ensure!(!phrases.is_empty(), "{path:?} holds no phrase");
     Ok(phrases)
 }
+
+#[cfg(test)]
+mod tests;

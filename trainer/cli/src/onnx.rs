@@ -13,6 +13,9 @@ const IR_VERSION: u64 = 8;
 /// The first axis of inputs and outputs, whose length is up to the caller.
 const BATCH_AXIS: &str = "N";
 
+/// Any other axis whose length is.
+const FREE_AXIS: &str = "T";
+
 /// `TensorProto.DataType`.
 const FLOAT: u64 = 1;
 const INT64: u64 = 7;
@@ -155,15 +158,34 @@ impl Graph {
         input: (&str, &[usize]),
         output: (&str, &[usize]),
     ) -> Vec<u8> {
+        let input = value_info(input, FLOAT);
+        self.file(name, &[input], &[value_info(output, FLOAT)])
+    }
+
+    /// As [`to_bytes`](Self::to_bytes), from inputs `[N, T]` of integers, as models of texts have
+    /// them, to several outputs.
+    #[cfg(test)]
+    pub fn text_model(&self, inputs: &[&str], outputs: &[(&str, &[usize])]) -> Vec<u8> {
+        let inputs: Vec<_> = inputs
+            .iter()
+            .map(|input| value_info((input, &[0]), INT64))
+            .collect();
+        let outputs: Vec<_> = outputs
+            .iter()
+            .map(|output| value_info(*output, FLOAT))
+            .collect();
+        self.file("texts", &inputs, &outputs)
+    }
+
+    fn file(&self, name: &str, inputs: &[Message], outputs: &[Message]) -> Vec<u8> {
         let fill = |graph, field, messages: &[Message]| {
             messages
                 .iter()
                 .fold(graph, |m: Message, message| m.bytes(field, &message.0))
         };
         let graph = fill(Message::default(), 1, &self.nodes).text(2, name);
-        let graph = fill(graph, 5, &self.constants)
-            .bytes(11, &value_info(input).0)
-            .bytes(12, &value_info(output).0);
+        let graph = fill(graph, 5, &self.constants);
+        let graph = fill(fill(graph, 11, inputs), 12, outputs);
         let operators = Message::default().text(1, "").number(2, OPSET);
         Message::default()
             .number(1, IR_VERSION)
@@ -175,13 +197,18 @@ impl Graph {
     }
 }
 
-fn value_info((name, axes): (&str, &[usize])) -> Message {
+/// An axis of length 0 has any length.
+fn value_info((name, axes): (&str, &[usize]), data_type: u64) -> Message {
     let batch = Message::default().text(2, BATCH_AXIS);
     let shape = Message::default().bytes(1, &batch.0);
     let shape = axes.iter().fold(shape, |m, &len| {
-        m.bytes(1, &Message::default().number(1, len as u64).0)
+        let axis = match len {
+            0 => Message::default().text(2, FREE_AXIS),
+            len => Message::default().number(1, len as u64),
+        };
+        m.bytes(1, &axis.0)
     });
-    let tensor = Message::default().number(1, FLOAT).bytes(2, &shape.0);
+    let tensor = Message::default().number(1, data_type).bytes(2, &shape.0);
     let value_type = Message::default().bytes(1, &tensor.0);
     Message::default().text(1, name).bytes(2, &value_type.0)
 }

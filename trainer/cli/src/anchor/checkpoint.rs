@@ -112,6 +112,7 @@ fn rows(embeddings: Tensor<Inference, 2>) -> anyhow::Result<Vec<Vec<f32>>> {
 pub struct CheckpointSpace {
     name: String,
     id: String,
+    dim: usize,
     vision: VisionTower,
     text: Encoder<Inference>,
     tokenizer: ClipTokenizer,
@@ -172,6 +173,7 @@ impl CheckpointSpec {
         Ok(CheckpointSpace {
             name: self.name.clone(),
             id: id.finish(),
+            dim: self.text.output,
             vision: VisionTower::new(Tower::Transformer(vision), &self.image)?,
             text,
             tokenizer: ClipTokenizer::new(),
@@ -185,7 +187,7 @@ impl AnchorSpace for CheckpointSpace {
     }
 
     fn dim(&self) -> usize {
-        self.text.config().output
+        self.dim
     }
 
     fn id(&self) -> String {

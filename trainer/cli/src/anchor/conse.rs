@@ -21,6 +21,9 @@ use super::model::{Output, Pooling};
 use super::space::{AnchorSpace, Identity, centred, text_model_digest};
 use super::tower::ImageTower;
 
+/// Names of categories that are embedded between two writes to the cache.
+const PROMPTS: usize = 64;
+
 /// What stands for the name of a category in the template.
 const PLACE: &str = "{}";
 
@@ -111,15 +114,17 @@ impl ConseSpec {
             .iter()
             .map(|name| self.template.replace(PLACE, name))
             .collect();
-        let keys: Vec<Key> = prompts.iter().map(|prompt| Key::of_text(prompt)).collect();
         let mut store = cache.store(&text_model, texts.dim())?;
-        let rows = store.complete(&keys, |missing| {
-            let rows = missing.par_iter().map(|&place| {
-                let mut rows = texts.embed(&[&prompts[place]])?;
-                Ok(rows.remove(0))
-            });
-            rows.collect()
-        })?;
+        let mut rows = Vec::with_capacity(prompts.len());
+        // Some at a time, so that a break loses little.
+        for prompts in prompts.chunks(PROMPTS) {
+            let keys: Vec<Key> = prompts.iter().map(|prompt| Key::of_text(prompt)).collect();
+            rows.extend(store.complete(&keys, |missing| {
+                let missing = missing.par_iter();
+                let rows = missing.map(|place| Ok(texts.embed(&[&prompts[*place]])?.remove(0)));
+                rows.collect()
+            })?);
+        }
         let centre = mean(&rows, texts.dim());
         let id = Identity::new("conse")
             .bytes("classifier", classifier.digest().as_bytes())

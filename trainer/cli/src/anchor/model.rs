@@ -178,7 +178,7 @@ impl Model {
                     let fact = InferenceFact::dt_shape(types[input], shape);
                     model.set_input_fact(input, fact)?;
                 }
-                Ok(model.into_optimized()?.into_runnable()?)
+                model.into_optimized()?.into_runnable()
             })
         };
         let model = match shapes {
