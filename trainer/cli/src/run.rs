@@ -29,7 +29,7 @@ use crate::recipe::Recipe;
 pub struct RunDir(PathBuf);
 
 /// What is not in the recipe.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     /// The command, without the machine's paths.

@@ -127,7 +127,10 @@ fn what_is_wrong_is_said_in_one_line() {
     write(&RECIPE.replace("w.npy", "gone.npy"));
     let gone = small.error(command);
     assert!(gone.contains("data set \"made up for a test\": "), "{gone}");
-    assert!(gone.contains("gone.npy") && gone.contains("No such file"), "{gone}");
+    assert!(
+        gone.contains("gone.npy") && gone.contains("No such file"),
+        "{gone}"
+    );
     write(&RECIPE.replace("\"4\"", "\"5\""));
     assert!(
         small

@@ -3,7 +3,7 @@ use sensorium_model::{EncoderConfig, InputConfig, Sense};
 
 use super::tiny::{self, IMAGE, Tiny, assert_close, linear, numbers, unit, word};
 use super::*;
-use crate::run::RunDir;
+use crate::run::{Facts, RunDir};
 
 const PAIR: &str = r#"
 kind = "onnx"
@@ -400,8 +400,14 @@ fn an_earlier_training_names_pictures_by_its_words() {
     std::fs::create_dir(tiny.path("run")).unwrap();
     tiny.write("run/run.json", "{}");
     let run = RunDir::open(&tiny.path("run")).unwrap();
-    let encoder = vision().init::<Inference>(&Default::default()).unwrap();
-    run.save_checkpoint(&encoder, &vision()).unwrap();
+    let recipe = include_str!("../../tests/binding/picture.toml")
+        .replace("16, 16]", "4, 4]")
+        .replace("output = 8", "output = 4");
+    tiny.write("run/recipe.toml", &recipe);
+    run.write_json("run.json", &Facts::default()).unwrap();
+    let config = run.recipe().unwrap().encoder;
+    let encoder = config.init::<Inference>(&Default::default()).unwrap();
+    run.save_checkpoint(&encoder).unwrap();
     let anchor = Anchor {
         text_model: "tiny".to_owned(),
         prompts: vec!["a red".to_owned()],
@@ -410,8 +416,7 @@ fn an_earlier_training_names_pictures_by_its_words() {
     };
     let file = run.path("anchor.safetensors");
     anchor.to_weights().unwrap().write(&file).unwrap();
-    let image = IMAGE.replace("[2, 2]", "[4, 4]");
-    let spec = format!("kind = \"run\"\nname = \"ours\"\ndir = \"run\"\n{image}");
+    let spec = "kind = \"run\"\nname = \"ours\"\ndir = \"run\"\n".to_owned();
     let space = open(&tiny, &spec).unwrap();
     let rows = space.embed_images(&[tiny::picture(1).0, tiny::picture(2).0]);
     assert_eq!(rows.unwrap().len(), 2);
