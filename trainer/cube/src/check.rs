@@ -41,14 +41,14 @@ pub(crate) trait Kernels {
 /// Tests of a place where kernels run, in a module of this name. With `if`, the expression may give
 /// none, on a machine that has no such device; that is said, and passes.
 macro_rules! check_all {
-    ($name:ident, $kernels:expr) => {
-        $crate::check::check_all!(@module $name, |run: fn(&_)| run(&$kernels));
-    };
     ($name:ident, if $kernels:expr) => {
         $crate::check::check_all!(@module $name, |run: fn(&_)| match $kernels {
             Some(kernels) => run(&kernels),
             None => $crate::check::skip(module_path!()),
         });
+    };
+    ($name:ident, $kernels:expr) => {
+        $crate::check::check_all!(@module $name, |run: fn(&_)| run(&$kernels));
     };
     (@module $name:ident, $runner:expr) => {
         mod $name {

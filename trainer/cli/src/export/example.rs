@@ -87,9 +87,11 @@ fn imu(of: fn(f32) -> ImuSample) -> Raw {
     }
 }
 
-/// A machine.
+/// A machine that labours: a sound that never changed would leave nothing to an encoder that takes
+/// off what stays the same, and rounding would decide.
 fn hum(t: f32) -> f32 {
-    0.3 * wave(100.0, t, 0.0) + 0.1 * wave(1230.0, t, 1.0)
+    let load = 0.6 + 0.4 * wave(1.7, t, 0.5);
+    load * (0.3 * wave(100.0, t, 0.0) + 0.1 * wave(1230.0, t, 1.0))
 }
 
 /// A door.

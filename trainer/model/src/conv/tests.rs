@@ -1,3 +1,5 @@
+#![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
+
 use burn::module::AutodiffModule;
 use burn::optim::{GradientsParams, Optimizer, SgdConfig};
 

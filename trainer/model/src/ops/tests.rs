@@ -1,6 +1,8 @@
 //! The fused operations against the plain ones: values and all gradients, on the backend that was
 //! compiled in.
 
+#![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
+
 use std::io::Write;
 
 use burn::module::Param;
@@ -37,7 +39,7 @@ fn constants<const D: usize>(key: u32, shape: [usize; D]) -> Tensors<D> {
 }
 
 /// Values of a result and of the gradients of what it was computed of.
-fn outcome<const D: usize>(y: Tensors<D>, of: &[&dyn Fn(&Gradients) -> Vec<f32>]) -> Vec<Vec<f32>> {
+fn outcome<const D: usize>(y: Tensors<D>, of: &[&Of]) -> Vec<Vec<f32>> {
     let values = y.clone().into_data().to_vec().unwrap();
     let weights = constants(99, y.dims());
     let gradients = (y * weights).sum().backward();
@@ -47,6 +49,9 @@ fn outcome<const D: usize>(y: Tensors<D>, of: &[&dyn Fn(&Gradients) -> Vec<f32>]
 }
 
 type Gradients = <Training as burn::tensor::backend::AutodiffBackend>::Gradients;
+
+/// The gradient of one thing, out of all of them.
+type Of = dyn Fn(&Gradients) -> Vec<f32>;
 
 fn gradient<const D: usize>(x: &Tensors<D>) -> impl Fn(&Gradients) -> Vec<f32> + use<D> {
     let x = x.clone();
@@ -117,7 +122,7 @@ fn layer(key: u32, from: usize, to: usize) -> LinearLayer<Training> {
     layer
 }
 
-fn of_layer(layer: &LinearLayer<Training>) -> [Box<dyn Fn(&Gradients) -> Vec<f32>>; 2] {
+fn of_layer(layer: &LinearLayer<Training>) -> [Box<Of>; 2] {
     let bias = layer.bias.as_ref().unwrap().val();
     [
         Box::new(gradient(&layer.weight.val())),
@@ -138,14 +143,14 @@ fn products_are_the_plain_ones() {
     let flat = || x.clone().reshape([15, 6]);
     let (of_first, of_second) = (of_layer(&first), of_layer(&second));
 
-    let of: [&dyn Fn(&Gradients) -> Vec<f32>; 3] = [&of_x, &of_first[0], &of_first[1]];
+    let of: [&Of; 3] = [&of_x, &of_first[0], &of_first[1]];
     let (weight, bias) = parts(&first);
     same(
         &outcome(linear(&first, x.clone()), &of),
         &outcome(plain::linear(flat(), weight, bias).reshape([3, 5, 24]), &of),
     );
 
-    let of: [&dyn Fn(&Gradients) -> Vec<f32>; 5] = [
+    let of: [&Of; 5] = [
         &of_x,
         &of_first[0],
         &of_first[1],
@@ -169,7 +174,7 @@ fn norms_are_the_plain_ones_and_burns() {
     let (weight, bias) = (layer.gamma.val(), layer.beta.as_ref().unwrap().val());
     let x = numbers(3, [2, 4, 7]);
     let (of_x, of_weight, of_bias) = (gradient(&x), gradient(&weight), gradient(&bias));
-    let of: [&dyn Fn(&Gradients) -> Vec<f32>; 3] = [&of_x, &of_weight, &of_bias];
+    let of: [&Of; 3] = [&of_x, &of_weight, &of_bias];
     let fused = outcome(norm(&layer, 1e-3, x.clone()), &of);
     let plain = plain::norm(x.clone().reshape([8, 7]), weight, bias, 1e-3);
     same(&fused, &outcome(plain.reshape([2, 4, 7]), &of));
@@ -180,7 +185,7 @@ fn norms_are_the_plain_ones_and_burns() {
 fn denominators_are_the_plain_ones() {
     require_device!();
     let (x, y) = (numbers(1, [9, 4]), numbers(2, [9, 4]));
-    let of: [&dyn Fn(&Gradients) -> Vec<f32>; 2] = [&gradient(&x), &gradient(&y)];
+    let of: [&Of; 2] = [&gradient(&x), &gradient(&y)];
     for grouped in [false, true] {
         let groups = || {
             let groups = [1, 2, 1, 3, 4, 2, 5, 1, 6];
