@@ -155,6 +155,14 @@ fn what_is_wrong_is_said_in_one_line() {
             .contains("is not the folder of a training")
     );
 
+    write(&RECIPE.replace("learning_rate = 5e-3", "learning_rate = 1e30"));
+    let output = small.run(&format!("{command} --epochs 9"));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    let last = errors.lines().last().unwrap();
+    assert!(last.contains("the loss became NaN in epoch "), "{last}");
+    assert!(last.contains(", batch "), "{last}");
+
     write(RECIPE);
     fit(&small, "run", "--epochs 1");
     assert!(

@@ -65,7 +65,6 @@ mod small;
 pub mod split;
 pub mod table;
 pub mod tally;
-pub mod window;
 
 pub use augment::{Augmentations, Augmenters, ImuAugmentation, ImuAugmenter};
 pub use batch::{BatchError, batch};
@@ -78,6 +77,5 @@ pub use sampler::Sampler;
 pub use sensorium_pack::Modality;
 pub use set::{ContentKey, DataSet, Entry, SampleError, SenseSet};
 pub use setting::SettingError;
-pub use split::{PersonSplit, Split, SplitConfig};
+pub use split::{Split, SplitConfig};
 pub use tally::{Broken, Tally};
-pub use window::{Source, WindowSet};

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::WindowSet;
 use crate::set::{ContentKey, Entry};
 
 /// How a set is divided: `split` of a recipe's `[[data]]`.
@@ -237,64 +236,6 @@ fn ascending(a: &str, b: &str) -> Ordering {
         Err(_word) => (true, 0),
     };
     key(a).cmp(&key(b)).then_with(|| a.cmp(b))
-}
-
-/// A [`Split`] of windows by their people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PersonSplit {
-    /// People to train on, in ascending order.
-    pub training_people: Vec<u32>,
-    /// People to measure on, in ascending order.
-    pub held_out_people: Vec<u32>,
-    /// Windows of the former.
-    pub training: Vec<usize>,
-    /// Windows of the latter.
-    pub held_out: Vec<usize>,
-}
-
-impl PersonSplit {
-    /// Holds these people out.
-    ///
-    /// # Errors
-    ///
-    /// A person that the set does not have, or nobody left.
-    pub fn new(set: &WindowSet, held_out: &[u32]) -> Result<Self, SplitError> {
-        let held_out: Vec<String> = held_out.iter().map(u32::to_string).collect();
-        Ok(with_people(set, |people| Split::new(people, &held_out))?.into())
-    }
-
-    /// As [`Split::inner`].
-    ///
-    /// # Errors
-    ///
-    /// A fold that there is not.
-    pub fn inner(&self, set: &WindowSet, fold: usize, folds: usize) -> Result<Self, SplitError> {
-        let names = |people: &[u32]| people.iter().map(u32::to_string).collect();
-        let split = Split {
-            training_groups: names(&self.training_people),
-            held_out_groups: names(&self.held_out_people),
-            training: self.training.clone(),
-            held_out: self.held_out.clone(),
-        };
-        Ok(with_people(set, |people| split.inner(people, fold, folds))?.into())
-    }
-}
-
-impl From<Split> for PersonSplit {
-    fn from(split: Split) -> Self {
-        let people = |groups: Vec<String>| groups.iter().filter_map(|g| g.parse().ok()).collect();
-        Self {
-            training_people: people(split.training_groups),
-            held_out_people: people(split.held_out_groups),
-            training: split.training,
-            held_out: split.held_out,
-        }
-    }
-}
-
-fn with_people<T>(set: &WindowSet, divide: impl FnOnce(&[&str]) -> T) -> T {
-    let people: Vec<String> = set.sources().iter().map(|s| s.user.to_string()).collect();
-    divide(&people.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -1,17 +1,15 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Source;
 
-fn set() -> WindowSet {
-    let source = |i: u32| Source {
-        user: i % 5,
-        recording: 0,
-        start_sample: u64::from(i),
-        label_id: "1".into(),
-        label: "walking".into(),
-    };
-    WindowSet::from_parts((0..20).map(source).collect(), vec![[0.0; 6]; 20], 1)
+/// Four samples of each of five people.
+const PEOPLE: [&str; 20] = [
+    "0", "1", "2", "3", "4", "0", "1", "2", "3", "4", "0", "1", "2", "3", "4", "0", "1", "2", "3",
+    "4",
+];
+
+fn held(people: &[&str]) -> Vec<String> {
+    people.iter().map(|&person| person.to_owned()).collect()
 }
 
 /// Both sides together are the whole, and nobody is on both.
@@ -28,15 +26,15 @@ fn check(groups: &[&str], split: &Split, total: usize) {
 
 #[test]
 fn nobody_is_on_both_sides() {
-    let set = set();
-    let split = PersonSplit::new(&set, &[3, 1]).unwrap();
-    assert_eq!(split.held_out_people, [1, 3]);
-    assert_eq!(split.training_people, [0, 2, 4]);
-    assert_eq!((split.training.len(), split.held_out.len()), (12, 8));
+    let split = Split::new(&PEOPLE, &held(&["3", "1"])).unwrap();
+    assert_eq!(split.held_out_groups, ["1", "3"]);
+    assert_eq!(split.training_groups, ["0", "2", "4"]);
+    check(&PEOPLE, &split, 20);
     for fold in 0..3 {
-        let inner = split.inner(&set, fold, 3).unwrap();
-        assert_eq!((inner.training.len(), inner.held_out.len()), (8, 4));
-        assert_eq!(inner.held_out_people, [split.training_people[fold]]);
+        let inner = split.inner(&PEOPLE, fold, 3).unwrap();
+        check(&PEOPLE, &inner, 12);
+        let expected = &split.training_groups[fold..=fold];
+        assert_eq!(inner.held_out_groups, expected);
     }
 }
 
@@ -52,19 +50,18 @@ fn numbers_are_in_the_order_of_their_value() {
 
 #[test]
 fn a_division_that_cannot_be_is_refused() {
-    let set = set();
-    let message = |held: &[u32]| PersonSplit::new(&set, held).unwrap_err().to_string();
+    let message = |people: &[&str]| Split::new(&PEOPLE, &held(people)).unwrap_err().to_string();
     assert_eq!(
-        message(&[9]),
+        message(&["9"]),
         "group \"9\" is to be held out, but the set has no such group"
     );
     assert_eq!(
-        message(&[0, 1, 2, 3, 4]),
+        message(&["0", "1", "2", "3", "4"]),
         "all 5 groups are held out, none is left to train on"
     );
-    let split = PersonSplit::new(&set, &[0]).unwrap();
+    let split = Split::new(&PEOPLE, &held(&["0"])).unwrap();
     for (fold, folds) in [(2, 2), (0, 1), (0, 5)] {
-        let error = split.inner(&set, fold, folds).unwrap_err();
+        let error = split.inner(&PEOPLE, fold, folds).unwrap_err();
         assert!(
             matches!(error, SplitError::Fold { groups: 4, .. }),
             "{error}"
