@@ -109,10 +109,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "has no use"
         }
     );
-    let cache = args.cache.clone();
-    let cache = AnchorCache::open(&cache.unwrap_or_else(|| args.out.join("anchors")))?;
-    let space = args.images.as_ref().map(|path| open_space(path, &cache));
-    let space = space.transpose()?;
     let anchor = words(args, &recipe)?;
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
@@ -123,11 +119,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
     let samples = Samples::open(&recipe, &args.data)?;
     let mut split = samples.split(&recipe.split, args.fold)?;
-    if !binds_images {
-        let is_seen = |class: usize| recipe.is_seen(class);
-        let class = |&i: &usize| samples.items()[i].class;
-        split.training.retain(|i| class(i).is_some_and(is_seen));
-    }
+    // Classes that are left out take no part. To learn words a sample needs a class, to learn
+    // pictures it needs none.
+    split.training.retain(|&item| {
+        let class = samples.items()[item].class;
+        class.map_or(binds_images, |class| recipe.is_seen(class))
+    });
     ensure!(
         split.training.len() >= recipe.training.batch,
         "{} samples to train on, expected at least training.batch, {}",
@@ -135,10 +132,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         recipe.training.batch
     );
 
+    let images = match &args.images {
+        None => None,
+        Some(path) => {
+            let folder = args.cache.clone();
+            let cache = AnchorCache::open(&folder.unwrap_or_else(|| args.out.join("anchors")))?;
+            Some((open_space(path, &cache)?, cache))
+        }
+    };
     let epochs = args.epochs.map_or(recipe.training.epochs, |n| n as usize);
     let copy = std::fs::read(&args.recipe).with_context(|| format!("reading {:?}", args.recipe))?;
     let anchor_bytes = anchor.to_weights()?.to_bytes()?;
-    let facts = facts(args, epochs, &split, space.as_deref());
+    let facts = facts(
+        args,
+        epochs,
+        &split,
+        images.as_ref().map(|(space, _)| &**space),
+    );
     let run = RunDir::begin(
         &args.out,
         &[
@@ -157,8 +167,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         recipe.name,
         backend::NAME
     );
-    let (targets, pictures) =
-        bound_to(&recipe, &anchor, &samples, &split, space.as_deref(), &cache)?;
+    let (targets, pictures) = bound_to(&recipe, &anchor, &samples, &split, images.as_ref())?;
     let training = Training {
         recipe: &recipe,
         anchor: &anchor,
@@ -213,8 +222,7 @@ fn bound_to(
     anchor: &Anchor,
     samples: &Samples,
     split: &Split,
-    space: Option<&dyn AnchorSpace>,
-    cache: &AnchorCache,
+    images: Option<&(Box<dyn AnchorSpace>, AnchorCache)>,
 ) -> anyhow::Result<(Targets, Option<Pictures>)> {
     let (loss, temperature, same_above, views) = match recipe.binding {
         Binding::Words {
@@ -235,7 +243,7 @@ fn bound_to(
             views,
         } => (loss, temperature, same_above, views),
     };
-    let space = space.context("--images is needed")?;
+    let (space, cache) = images.context("--images is needed")?;
     ensure!(
         space.dim() == recipe.encoder.output(),
         "the pictures' embeddings have {} numbers, expected encoder.output, {}",
@@ -244,7 +252,7 @@ fn bound_to(
     );
     let wanted = picture_split(recipe, samples)?.map_or_else(Vec::new, |split| split.training);
     let items = &split.training;
-    let pictures = Pictures::embed(recipe, samples, items, &wanted, views, space, cache)?;
+    let pictures = Pictures::embed(recipe, samples, items, &wanted, views, &**space, cache)?;
     let rows = pictures.rows.clone();
     let targets = Targets::images(rows, views, space.dim(), loss, temperature, same_above)?;
     Ok((targets, Some(pictures)))

@@ -107,6 +107,11 @@ fn words_name_sound_that_only_ever_met_pictures() {
         manifest.provenance[1].command,
         "sensorium-train fit sound.toml --seed 2 --epochs 12 --images picture"
     );
+    // A class that is left out takes no part, though its words would not have either.
+    small.ok(&format!("{FIT} --epochs 1 --unseen fast --restart"));
+    let facts = String::from_utf8(bytes(&small.path("sound/run.json"))).unwrap();
+    assert!(facts.contains("\"training_samples\": 54"), "{facts}");
+
     // Embeddings of pictures are computed once.
     let anchors = || {
         std::fs::read_dir(small.path("sound/anchors"))
@@ -171,6 +176,7 @@ fn what_does_not_fit_the_binding_is_said_in_one_line() {
         fit("picture.toml --anchor @a.safetensors --images @picture")
             .contains("the recipe binds to words, so --images has no use")
     );
+    assert!(!small.path("x").exists(), "nothing is begun");
     std::fs::create_dir(small.path("empty")).unwrap();
     assert!(fit("sound.toml --images @empty").contains("it has no run.json"));
     let write = |text: &str| std::fs::write(small.path("sound.toml"), text).unwrap();

@@ -57,8 +57,15 @@ pub fn perceptron<B: Backend>(
     x: Tensor<B, 2>,
     [first, second]: [(Tensor<B, 2>, Tensor<B, 1>); 2],
 ) -> Tensor<B, 2> {
-    let hidden = activation::gelu(linear(x, first.0, first.1));
+    let hidden = gelu(linear(x, first.0, first.1));
     linear(hidden, second.0, second.1)
+}
+
+/// The activation by its formula. burn's own is the same forwards, but on all backends but `flex` its
+/// gradient is that of an approximation by `tanh`.
+fn gelu<B: Backend>(x: Tensor<B, 2>) -> Tensor<B, 2> {
+    let below = (x.clone() * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0;
+    x * below * 0.5
 }
 
 /// As [`norm`](super::norm).
