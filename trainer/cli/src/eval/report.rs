@@ -114,6 +114,15 @@ impl Report {
         }
     }
 
+    /// The people, speakers or sequences, if they are few: of many, each by itself would say little.
+    fn named(&self) -> &[HeldOut] {
+        if self.held_out.len() <= MAX_NAMED {
+            &self.held_out
+        } else {
+            &[]
+        }
+    }
+
     /// The numbers that a pack's provenance carries.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
         let mut metrics = BTreeMap::from([
@@ -132,9 +141,7 @@ impl Report {
                 group.among_own,
             );
         }
-        // Of many sequences, each by itself would say little.
-        let few = self.held_out.len() <= MAX_NAMED;
-        for held_out in self.held_out.iter().filter(|_| few) {
+        for held_out in self.named() {
             let name = format!("held-out top-1, {}", held_out.group);
             metrics.insert(name, held_out.accuracy);
         }
@@ -173,7 +180,7 @@ impl fmt::Display for Report {
             group,
             samples,
             accuracy,
-        } in self.held_out.iter().take(MAX_NAMED)
+        } in self.named()
         {
             writeln!(f, "{group}: {accuracy:.4} of {samples} samples")?;
         }
