@@ -38,7 +38,9 @@ mod sound;
 mod video;
 
 #[cfg(feature = "front-end")]
-pub use frames::{Clip, FramesAxes, FramesError, FramesFrontEnd, FramesOf, FramesSpec, Subtract};
+pub use frames::{
+    Clip, FramesAxes, FramesError, FramesFrontEnd, FramesOf, FramesSpec, Placement, Subtract,
+};
 #[cfg(feature = "front-end")]
 pub use front_end::{FrontEnd, FrontEndError, Processor};
 #[cfg(feature = "alloc")]

@@ -96,7 +96,7 @@ pub fn embed(
     samples: &Samples,
     items: &[usize],
 ) -> anyhow::Result<Embedded> {
-    let (device, shape) = (Default::default(), samples.shape());
+    let shape = samples.shape();
     let mut embedded = Embedded::default();
     for block in items.chunks(BATCH) {
         let windows: Vec<_> = block
@@ -105,33 +105,42 @@ pub fn embed(
             .collect();
         let whole = block.iter().zip(windows);
         let whole: Vec<_> = whole
-            .filter_map(|(&i, windows)| Some((i, windows?)))
+            .filter_map(|(&item, windows)| Some((item, windows?)))
             .collect();
         samples.tally.check()?;
-        let all: Vec<&Vec<f32>> = whole.iter().flat_map(|(_, windows)| windows).collect();
-        let mut rows = Vec::new();
-        for some in all.chunks(BATCH) {
-            let values = some
-                .iter()
-                .flat_map(|window| window.iter().copied())
-                .collect();
-            let output = encoder.forward(Input::of_shape(values, &shape, &device));
-            rows.extend(output.into_data().iter::<f32>());
-        }
-        let mut rows = rows.chunks_exact(encoder.config().output());
-        for (item, windows) in whole {
-            let mut mean = vec![0.0; encoder.config().output()];
-            for row in rows.by_ref().take(windows.len()) {
-                mean.iter_mut()
-                    .zip(row)
-                    .for_each(|(sum, value)| *sum += value);
-            }
-            normalize(&mut mean);
-            embedded.items.push(item);
-            embedded.rows.extend(mean);
-        }
+        let (items, windows): (Vec<usize>, Vec<Vec<Vec<f32>>>) = whole.into_iter().unzip();
+        embedded.items.extend(items);
+        let rows = embed_windows(encoder, &shape, &windows);
+        embedded.rows.extend(rows.into_iter().flatten());
     }
     Ok(embedded)
+}
+
+/// One embedding of length 1 for the windows of each recording: the direction of their mean.
+pub fn embed_windows(
+    encoder: &Tower<Inference>,
+    shape: &[usize],
+    recordings: &[Vec<Vec<f32>>],
+) -> Vec<Vec<f32>> {
+    let (device, dim) = (Default::default(), encoder.config().output());
+    let all: Vec<&Vec<f32>> = recordings.iter().flatten().collect();
+    let mut rows = Vec::with_capacity(all.len() * dim);
+    for some in all.chunks(BATCH) {
+        let values = some.iter().flat_map(|window| window.iter().copied());
+        let output = encoder.forward(Input::of_shape(values.collect(), shape, &device));
+        rows.extend(output.into_data().iter::<f32>());
+    }
+    let mut rows = rows.chunks_exact(dim);
+    let mean = |windows: &Vec<Vec<f32>>| {
+        let mut mean = vec![0.0; dim];
+        for row in rows.by_ref().take(windows.len()) {
+            let pairs = mean.iter_mut().zip(row);
+            pairs.for_each(|(sum, value): (&mut f32, &f32)| *sum += value);
+        }
+        normalize(&mut mean);
+        mean
+    };
+    recordings.iter().map(mean).collect()
 }
 
 /// What an encoder says of some samples.

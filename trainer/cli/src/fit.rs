@@ -51,7 +51,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR", conflicts_with = "anchor")]
     text_model: Option<PathBuf>,
     /// What embeds the pictures that the recipe binds to: a file as `anchor` takes it, or the folder
-    /// of an earlier training of pictures, whose words are then this one's as well.
+    /// of an earlier training, whose words are then this one's as well. Of another sense, only the
+    /// latter.
     #[arg(long, value_name = "SPACE.toml|RUN_DIR")]
     images: Option<PathBuf>,
     /// Where embeddings of pictures are kept, to be computed once [default: beside the training].
@@ -72,6 +73,10 @@ pub struct Args {
     /// Hold out this person, speaker or sequence instead of those of the recipe; may be repeated.
     #[arg(long, value_name = "GROUP")]
     hold_out: Vec<String>,
+    /// Leave out this person, speaker or sequence, neither to train on nor to measure on; may be
+    /// repeated.
+    #[arg(long, value_name = "GROUP")]
+    leave_out: Vec<String>,
     /// Hold out a part of the training groups instead of the recipe's, which take no part: for
     /// choices that must not be made on them.
     #[arg(long, value_name = "I/N", value_parser = parse_fold)]
@@ -119,6 +124,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
     let samples = Samples::open(&recipe, &args.data)?;
     let mut split = samples.split(&recipe.split, args.fold)?;
+    split
+        .leave_out(&args.leave_out, |item| &samples.items()[item].group)
+        .context("--leave-out")?;
     // Classes that are left out take no part. To learn words a sample needs a class, to learn
     // pictures it needs none.
     split.training.retain(|&item| {
@@ -224,7 +232,7 @@ fn bound_to(
     split: &Split,
     images: Option<&(Box<dyn AnchorSpace>, AnchorCache)>,
 ) -> anyhow::Result<(Targets, Option<Pictures>)> {
-    let (loss, temperature, same_above, views) = match recipe.binding {
+    let (sense, loss, temperature, same_above, views) = match recipe.binding {
         Binding::Words {
             temperature,
             label_smoothing,
@@ -237,13 +245,19 @@ fn bound_to(
             return Ok((Targets::words(recipe, anchor, config, pull)?, None));
         }
         Binding::Images {
+            sense,
             loss,
             temperature,
             same_above,
             views,
-        } => (loss, temperature, same_above, views),
+        } => (sense, loss, temperature, same_above, views),
     };
     let (space, cache) = images.context("--images is needed")?;
+    ensure!(
+        space.sense() == sense,
+        "--images embeds {}, expected binding.sense, {sense}",
+        space.sense()
+    );
     ensure!(
         space.dim() == recipe.encoder.output(),
         "the pictures' embeddings have {} numbers, expected encoder.output, {}",
@@ -288,6 +302,9 @@ fn facts(args: &Args, epochs: usize, split: &Split, space: Option<&dyn AnchorSpa
     }
     for group in &args.hold_out {
         command.push_str(&format!(" --hold-out {group:?}"));
+    }
+    for group in &args.leave_out {
+        command.push_str(&format!(" --leave-out {group:?}"));
     }
     if let Some((fold, folds)) = args.fold {
         command.push_str(&format!(" --fold {fold}/{folds}"));

@@ -39,10 +39,10 @@ fn binding(recipe: &Recipe, facts: &Facts) -> String {
              the names and descriptions of its classes. It was not bound through images as \
              ImageBind's encoders are, and its space is the text model's."
         ),
-        Binding::Images { .. } => format!(
-            "Bound through images: trained on pairs of {sense} and pictures alone, against frozen \
-             embeddings of the pictures (space {}). It never met a word; text names it because the \
-             pictures' space is that of {text}.",
+        Binding::Images { sense: bound, .. } => format!(
+            "Bound through {bound}: trained on pairs of {sense} and {bound} alone, against frozen \
+             embeddings of the latter (space {}). It never met a word; text names it because the \
+             space of {bound} is that of {text}.",
             facts
                 .images
                 .as_deref()

@@ -93,9 +93,13 @@ pub enum Binding {
         #[serde(default)]
         pull: f64,
     },
-    /// The frozen embedding of a sample's picture, against those of the rest of the batch. Neither
-    /// words nor labels take part.
+    /// The frozen embedding of a sample's picture, or of what another sense recorded with it, against
+    /// those of the rest of the batch. Neither words nor labels take part.
+    #[serde(alias = "sense")]
     Images {
+        /// The sense that is bound to; another than pictures takes an earlier training of it.
+        #[serde(default = "image")]
+        sense: Modality,
         /// What is asked of a pair.
         #[serde(default)]
         loss: PairLossKind,
@@ -127,6 +131,10 @@ pub enum PairLossKind {
     ToImage,
     /// The sigmoid loss of SigLIP.
     Sigmoid,
+}
+
+fn image() -> Modality {
+    Modality::Image
 }
 
 fn one() -> f32 {

@@ -135,7 +135,7 @@ fn what_is_wrong_is_said_in_one_line() {
     assert!(
         small
             .error(command)
-            .contains("split: group \"5\" is to be held out, but the set has no such")
+            .contains("split: group \"5\" is to be held or left out, but the set has no such")
     );
     write(&RECIPE.replace("a fast thing", "a swift thing"));
     assert!(

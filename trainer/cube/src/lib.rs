@@ -7,6 +7,8 @@
 //! | [`norm`] | means and deviations | yes | yes |
 //! | [`gelu`] | the error function | yes | yes |
 //! | [`linear`], [`perceptron`] | rows repeated for the bias; what is active between | yes | matrix products of the backend |
+//! | [`conv`] | the patches of more than one input | yes | convolutions of the backend |
+//! | [`batch`] | what is centred and scaled | yes | tensor operations of the backend |
 //!
 //! The functions at the top of each module run on CPU cores, with the widest vectors there are, and
 //! on as many threads as `rayon` has; their results are the same on any number of threads. `reference`
@@ -21,6 +23,8 @@
 )]
 
 pub mod attention;
+pub mod batch;
+pub mod conv;
 pub mod gelu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub mod gpu;

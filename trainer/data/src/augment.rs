@@ -3,6 +3,7 @@
 //! Every change is a pure function of a sample and of random numbers, whose seed the caller knows.
 //! All settings at their defaults change nothing.
 
+pub mod clip;
 pub mod imu;
 pub mod moment;
 pub mod plane;
@@ -14,6 +15,7 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
+pub use clip::{ClipAugmentation, ClipAugmenter};
 pub use imu::{ImuAugmentation, ImuAugmenter};
 pub use moment::Moment;
 pub use plane::{PlaneAugmentation, PlaneAugmenter};
@@ -39,6 +41,8 @@ pub struct Augmentations {
     pub depth: PlaneAugmentation,
     /// To what is seen of a picture, and, the same part of it, of heat and distances.
     pub view: ViewAugmentation,
+    /// To which part of a clip of frames is looked at, and when.
+    pub clip: ClipAugmentation,
 }
 
 /// [`Augmentations`] whose settings are in range.
@@ -56,6 +60,8 @@ pub struct Augmenters {
     pub depth: PlaneAugmenter,
     /// Of what is seen.
     pub view: ViewAugmenter,
+    /// Of the part of a clip that is looked at.
+    pub clip: ClipAugmenter,
 }
 
 /// A setting of a sense that is out of range.
@@ -83,6 +89,7 @@ impl Augmentations {
             thermal: PlaneAugmenter::new(self.thermal).map_err(of("thermal"))?,
             depth: PlaneAugmenter::new(self.depth).map_err(of("depth"))?,
             view: ViewAugmenter::new(self.view).map_err(of("view"))?,
+            clip: ClipAugmenter::new(self.clip).map_err(of("clip"))?,
         })
     }
 }
@@ -135,6 +142,10 @@ mod tests {
             (
                 "depth.noise = inf",
                 "depth.noise is inf, expected a number from 0 on",
+            ),
+            (
+                "clip.trim = 0.5",
+                "clip.trim is 0.5, expected at least 0 and below 0.5",
             ),
             (
                 "view.smallest = 0",

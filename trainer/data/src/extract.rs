@@ -7,7 +7,7 @@ use rand::Rng;
 use sensorium_core::feature::clip;
 use sensorium_core::feature::{
     Clip, FeatureError, FramesError, FrontEnd, FrontEndError, ImuFrontEnd, ImuUnits, Padding,
-    PlaneError, Processor, SoundError, depth_m,
+    Placement, PlaneError, Processor, SoundError, depth_m,
 };
 use sensorium_media::{NumberArray, Numbers};
 use sensorium_pack::Modality;
@@ -113,12 +113,17 @@ impl Extractor {
                     Raw::Imu { samples, .. } => Some(&samples[..]),
                     _ => None,
                 });
-                let len = front_end.input_len(*rate_hz)?;
+                // What happens at another pace is as if sampled at another rate, within what the
+                // front end takes.
+                let paced = rate_hz * self.augmenters.imu.pace(random);
+                let taken = next.is_none() && front_end.input_len(paced).is_ok();
+                let rate_hz = if taken { paced } else { *rate_hz };
+                let len = front_end.input_len(rate_hz)?;
                 let part = Moment::draw(random).range(samples.len(), len);
                 // What follows the part that is looked at follows in the sample itself.
                 let next = next.filter(|_| part.end == samples.len());
                 let samples = self.augmenters.imu.apply(&samples[part], next, random);
-                self.imu(front_end, &samples, *rate_hz, *units)
+                self.imu(front_end, &samples, rate_hz, *units)
             }
             (Processor::Sound(front_end), Raw::Sound { samples, rate_hz }) => {
                 let samples = self.augmenters.audio.apply(samples, *rate_hz, random);
@@ -146,15 +151,19 @@ impl Extractor {
                 let seen = seen().frames(frames);
                 let at = random.random_range(0..frames.shape[0]);
                 let changed = self.changed(&seen, random);
-                self.clip(&changed, *rate_hz, at..at + 1)
+                self.clip(&changed, *rate_hz, at..at + 1, Placement::OWN)
             }
             (Processor::Frames(front_end), Raw::Frames { frames, rate_hz }) => {
                 let count = frames.shape[0];
                 let clip = front_end.clip_frames(rate_hz.map(f64::from))?;
                 let seen = seen().frames(frames);
-                let part = Moment::draw(random).range(count, clip.unwrap_or(count));
+                let part = match clip {
+                    Some(clip) => Moment::draw(random).range(count, clip),
+                    None => self.augmenters.clip.trim(count, random),
+                };
+                let placement = self.augmenters.clip.place(random);
                 let changed = self.changed(&seen, random);
-                self.clip(&changed, *rate_hz, part)
+                self.clip(&changed, *rate_hz, part, placement)
             }
             _ => Err(self.other_kind(raw)),
         }
@@ -190,13 +199,13 @@ impl Extractor {
             (Processor::Image(front_end), Raw::Image(image)) => Ok(vec![front_end.extract(image)]),
             (Processor::Thermal(_) | Processor::Depth(_), Raw::Frames { frames, rate_hz }) => (0
                 ..frames.shape[0])
-                .map(|at| self.clip(frames, *rate_hz, at..at + 1))
+                .map(|at| self.clip(frames, *rate_hz, at..at + 1, Placement::OWN))
                 .collect(),
             (Processor::Frames(front_end), Raw::Frames { frames, rate_hz }) => {
                 let count = frames.shape[0];
                 let clip = front_end.clip_frames(rate_hz.map(f64::from))?;
                 parts(count, clip.unwrap_or(count))
-                    .map(|part| self.clip(frames, *rate_hz, part))
+                    .map(|part| self.clip(frames, *rate_hz, part, Placement::OWN))
                     .collect()
             }
             _ => Err(self.other_kind(raw)),
@@ -241,6 +250,7 @@ impl Extractor {
         frames: &NumberArray,
         rate_hz: Option<f32>,
         part: Range<usize>,
+        placement: Placement,
     ) -> Result<Vec<f32>, ExtractError> {
         let [_, height, width] = frames.shape[..] else {
             unreachable!("decoded frames have three axes");
@@ -264,7 +274,7 @@ impl Extractor {
                     width,
                 };
                 let whole = front_end.clip_frames(rate_hz.map(f64::from))?;
-                front_end.extract(clip, whole)?
+                front_end.extract_at(clip, whole, placement)?
             }
             _ => unreachable!("only front ends of frames cut clips"),
         })

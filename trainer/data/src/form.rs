@@ -1,15 +1,15 @@
 //! What files do not say of themselves: rates, units and scales; and with it, from bytes to [`Raw`].
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use sensorium_core::feature::{IMU_CHANNELS, ImuUnits, resample};
 use sensorium_media::{NumberArray, Numbers, Sound, array, clip, picture};
 use sensorium_pack::Modality;
 use serde::{Deserialize, Serialize};
 
-use crate::Raw;
 use crate::set::Fault;
 use crate::setting::{self, SettingError};
+use crate::{Raw, Sample};
 
 /// Rates of sound files that are taken for such, in hertz.
 pub(crate) const SOUND_RATES_HZ: RangeInclusive<u32> = 1_000..=768_000;
@@ -43,6 +43,10 @@ pub struct ImuForm {
     /// Unit of angular rate that one step of the last three numbers stands for.
     #[serde(default = "one")]
     pub gyro_scale: f32,
+    /// How much of a recording is kept, in seconds, around its largest acceleration: of a fall the
+    /// fall, not the walk before it. All by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_s: Option<f32>,
 }
 
 /// Of sound.
@@ -83,6 +87,18 @@ impl FrameForm {
     }
 }
 
+/// So many samples, as far as there are, with the largest acceleration in their middle or, near an
+/// end of the recording, as near to it as can be.
+fn around_peak(samples: &[Sample], len: usize) -> Range<usize> {
+    let squared = |[x, y, z, ..]: Sample| x * x + y * y + z * z;
+    let peak = (0..samples.len())
+        .max_by(|&a, &b| squared(samples[a]).total_cmp(&squared(samples[b])))
+        .unwrap_or(0);
+    let len = len.clamp(1, samples.len());
+    let start = peak.saturating_sub(len / 2).min(samples.len() - len);
+    start..start + len
+}
+
 fn one() -> f32 {
     1.0
 }
@@ -115,6 +131,7 @@ impl Forms {
                 ("imu.rate_hz", imu.rate_hz),
                 ("imu.accel_scale", imu.accel_scale),
                 ("imu.gyro_scale", imu.gyro_scale),
+                ("imu.peak_s", imu.peak_s.unwrap_or(1.0)),
             ]
         });
         let frames = [
@@ -242,8 +259,14 @@ impl Forms {
         let scaled = |&[ax, ay, az, gx, gy, gz]: &[f32; IMU_CHANNELS]| {
             [a * ax, a * ay, a * az, g * gx, g * gy, g * gz]
         };
+        let mut samples: Vec<_> = values.as_chunks().0.iter().map(scaled).collect();
+        if let Some(peak_s) = form.peak_s {
+            let kept = around_peak(&samples, (peak_s * form.rate_hz).round() as usize);
+            samples.truncate(kept.end);
+            samples.drain(..kept.start);
+        }
         Ok(Raw::Imu {
-            samples: values.as_chunks().0.iter().map(scaled).collect(),
+            samples,
             rate_hz: form.rate_hz,
             units: form.units,
         })

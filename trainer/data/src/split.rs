@@ -40,7 +40,7 @@ pub enum SplitConfig {
 #[non_exhaustive]
 pub enum SplitError {
     /// The set has no such group.
-    #[error("{what} {group:?} is to be held out, but the set has no such {what}")]
+    #[error("{what} {group:?} is to be held or left out, but the set has no such {what}")]
     Unknown {
         /// The group.
         group: String,
@@ -149,6 +149,33 @@ impl Split {
             training,
             held_out,
         })
+    }
+
+    /// Takes training groups out, samples and all: nobody trains on them or measures by them.
+    ///
+    /// # Errors
+    ///
+    /// A group that is none to train on, or nobody left.
+    pub fn leave_out<'a>(
+        &mut self,
+        left_out: &[String],
+        group_of: impl Fn(usize) -> &'a str,
+    ) -> Result<(), SplitError> {
+        let is_known = |group: &&String| self.training_groups.contains(group);
+        if let Some(group) = left_out.iter().find(|group| !is_known(group)) {
+            let group = group.clone();
+            let what = "training group";
+            return Err(SplitError::Unknown { group, what });
+        }
+        let groups = self.training_groups.len();
+        self.training_groups
+            .retain(|group| !left_out.contains(group));
+        if self.training_groups.is_empty() {
+            return Err(SplitError::Nobody { groups });
+        }
+        let is_out = |item: usize| left_out.iter().any(|group| group == group_of(item));
+        self.training.retain(|&item| !is_out(item));
+        Ok(())
     }
 
     /// Divides the training groups once more, for choices that the held-out groups must not see:

@@ -16,6 +16,7 @@ use burn::prelude::*;
 use burn::tensor::{activation, module};
 
 use crate::encoder::{Input, normalise, stretch};
+use crate::ops::{self, Affine, FusedBackend, Statistics};
 
 mod config;
 mod walk;
@@ -134,6 +135,21 @@ impl<B: Backend> ConvEncoder<B> {
         &self.config
     }
 
+    /// Stretches embeddings of length 1 to the encoder's scale.
+    pub fn scale(&self, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
+        match &self.log_scale {
+            None => embeddings,
+            Some(log_scale) => stretch(embeddings, log_scale.val()),
+        }
+    }
+
+    /// The logarithm of the scale, where the encoder has one.
+    pub fn log_scale(&self) -> Option<Tensor<B, 1>> {
+        self.log_scale.as_ref().map(Param::val)
+    }
+}
+
+impl<B: FusedBackend> ConvEncoder<B> {
     /// One embedding an input, of length 1.
     ///
     /// # Shapes
@@ -175,28 +191,15 @@ impl<B: Backend> ConvEncoder<B> {
         let x = self.dropout.forward(x.flatten::<2>(1, 3));
         normalise(self.head.forward(x))
     }
-
-    /// Stretches embeddings of length 1 to the encoder's scale.
-    pub fn scale(&self, embeddings: Tensor<B, 2>) -> Tensor<B, 2> {
-        match &self.log_scale {
-            None => embeddings,
-            Some(log_scale) => stretch(embeddings, log_scale.val()),
-        }
-    }
-
-    /// The logarithm of the scale, where the encoder has one.
-    pub fn log_scale(&self) -> Option<Tensor<B, 1>> {
-        self.log_scale.as_ref().map(Param::val)
-    }
 }
 
-impl<B: Backend> Layer<B> {
+impl<B: FusedBackend> Layer<B> {
     fn convolved(&self, x: Tensor<B, 4>, kind: Activation, residual: bool) -> Tensor<B, 4> {
         let Some(conv) = &self.conv else {
             return x;
         };
         let before = residual.then(|| x.clone());
-        let mut y = conv.forward(x);
+        let mut y = ops::conv(conv, x);
         if let Some(norm) = &self.norm {
             y = batch_norm(norm, y);
         }
@@ -217,28 +220,28 @@ impl<B: Backend> Layer<B> {
 
 /// Each channel less its mean, over its standard deviation, then stretched and shifted: those of the
 /// batch in training, which the running ones follow, the running ones otherwise.
-fn batch_norm<B: Backend>(norm: &BatchNorm<B>, x: Tensor<B, 4>) -> Tensor<B, 4> {
+fn batch_norm<B: FusedBackend>(norm: &BatchNorm<B>, x: Tensor<B, 4>) -> Tensor<B, 4> {
     let channels = x.dims()[1];
     let wide = |values: Tensor<B, 1>| values.reshape([1, channels, 1, 1]);
-    let (gamma, beta) = (wide(norm.gamma.val()), wide(norm.beta.val()));
+    let affine = Affine {
+        weight: norm.gamma.val(),
+        bias: norm.beta.val(),
+    };
     if !B::ad_enabled(&x.device()) {
         let spread = (wide(norm.running_var.value()) + NORM_EPSILON).sqrt();
-        let gain = gamma / spread;
-        let shift = beta - wide(norm.running_mean.value()) * gain.clone();
+        let gain = wide(affine.weight) / spread;
+        let shift = wide(affine.bias) - wide(norm.running_mean.value()) * gain.clone();
         return x * gain + shift;
     }
-    let mean = x.clone().mean_dims(&[0, 2, 3]);
-    let centred = x - mean.clone();
-    let variance = (centred.clone() * centred.clone()).mean_dims(&[0, 2, 3]);
-    let followed = |running: Tensor<B, 1>, now: &Tensor<B, 4>| {
-        let now = now.clone().detach().reshape([channels]);
-        running * (1.0 - MOMENTUM) + now * MOMENTUM
+    let (y, Statistics { mean, variance }) = ops::batch_norm(affine, NORM_EPSILON, x);
+    let followed = |running: Tensor<B, 1>, now: Tensor<B, 1>| {
+        (running * (1.0 - MOMENTUM) + now * MOMENTUM).detach()
     };
-    let running_mean = followed(norm.running_mean.value_sync(), &mean);
-    let running_var = followed(norm.running_var.value_sync(), &variance);
-    norm.running_mean.update(running_mean.detach());
-    norm.running_var.update(running_var.detach());
-    centred * (gamma / (variance + NORM_EPSILON).sqrt()) + beta
+    let running_mean = followed(norm.running_mean.value_sync(), mean);
+    let running_var = followed(norm.running_var.value_sync(), variance);
+    norm.running_mean.update(running_mean);
+    norm.running_var.update(running_var);
+    y
 }
 
 fn level<B: Backend>(x: Tensor<B, 4>, floor: f64) -> Tensor<B, 4> {

@@ -8,12 +8,15 @@
 //! of a backend with [`FusedKernels`] is one too, by kernels for the gradients. [`plain`] is what an
 //! operation means, and computes numbers of 64 bits, for comparisons.
 
-use burn::nn::{LayerNorm, Linear as LinearLayer};
+use burn::nn::conv::Conv2d;
+use burn::nn::{LayerNorm, Linear as LinearLayer, PaddingConfig2d};
 use burn::prelude::*;
-use burn::tensor::ops::{FloatTensor, IntTensor};
-use burn::tensor::{DType, TensorPrimitive};
+use burn::tensor::ops::{ConvOptions, FloatTensor, IntTensor};
+use burn::tensor::{DType, TensorPrimitive, module};
 
 pub use sensorium_cube::attention::{Attention, Operands};
+pub use sensorium_cube::batch::{Batch, Statistics};
+pub use sensorium_cube::conv::Conv;
 pub use sensorium_cube::linear::Linear;
 pub use sensorium_cube::nce::{Nce, Sides};
 pub use sensorium_cube::norm::Affine;
@@ -60,6 +63,23 @@ pub trait FusedBackend: Backend {
         affine: Affine<FloatTensor<Self>>,
         epsilon: f32,
     ) -> FloatTensor<Self>;
+
+    /// Inputs `[batch, from, height, width]` and kernels `[to, from / groups, height, width]` to
+    /// `[batch, to, height, width]`.
+    fn fused_conv(
+        sizes: Conv,
+        x: FloatTensor<Self>,
+        kernels: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
+
+    /// `[inputs, channels, places]` to the same, and what each channel was normalised by, which no
+    /// gradient goes through.
+    fn fused_batch_norm(
+        sizes: Batch,
+        x: FloatTensor<Self>,
+        affine: Affine<FloatTensor<Self>>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, Statistics<FloatTensor<Self>>);
 
     /// Sides `[rows, dim]` and `[columns, dim]` to `[rows]`.
     fn fused_nce(sizes: Nce, sides: Sides<FloatTensor<Self>, IntTensor<Self>>)
@@ -135,6 +155,53 @@ pub trait FusedKernels: Backend {
         gradient: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, Affine<FloatTensor<Self>>);
 
+    /// Results of a convolution. By default the backend's own.
+    fn conv_forward(
+        sizes: Conv,
+        x: FloatTensor<Self>,
+        kernels: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::conv2d(x, kernels, None, options(&sizes))
+    }
+
+    /// Gradients of the inputs, if wanted, and of the kernels. By default the backend's own.
+    fn conv_backward(
+        sizes: Conv,
+        x: FloatTensor<Self>,
+        kernels: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        with_x: bool,
+    ) -> (Option<FloatTensor<Self>>, FloatTensor<Self>) {
+        let of_x = with_x.then(|| {
+            let (x, kernels) = (x.clone(), kernels.clone());
+            Self::conv2d_x_backward(x, kernels, gradient.clone(), options(&sizes))
+        });
+        let of_kernels = Self::conv2d_weight_backward(x, kernels, gradient, options(&sizes));
+        (of_x, of_kernels)
+    }
+
+    /// Channels normalised, and by what. By default as the [`plain`] one computes it.
+    fn batch_norm_forward(
+        _sizes: Batch,
+        x: FloatTensor<Self>,
+        affine: Affine<FloatTensor<Self>>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, Statistics<FloatTensor<Self>>) {
+        plain::batch_norm_forward::<Self>(wrap(x), affine, epsilon)
+    }
+
+    /// Gradients of the inputs, and of weight and bias. By default as tensor code computes them.
+    fn batch_norm_backward(
+        _sizes: Batch,
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        statistics: Statistics<FloatTensor<Self>>,
+        epsilon: f32,
+        gradient: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, Affine<FloatTensor<Self>>) {
+        plain::batch_norm_backward::<Self>(wrap(x), weight, statistics, epsilon, wrap(gradient))
+    }
+
     /// Logarithms of the rows' sums.
     fn nce_forward(
         sizes: Nce,
@@ -192,6 +259,26 @@ macro_rules! fused_by_kernels {
             epsilon: f32,
         ) -> FloatTensor<Self> {
             Self::norm_forward(x, affine, epsilon)
+        }
+
+        fn fused_conv(
+            sizes: $crate::ops::Conv,
+            x: FloatTensor<Self>,
+            kernels: FloatTensor<Self>,
+        ) -> FloatTensor<Self> {
+            Self::conv_forward(sizes, x, kernels)
+        }
+
+        fn fused_batch_norm(
+            sizes: $crate::ops::Batch,
+            x: FloatTensor<Self>,
+            affine: $crate::ops::Affine<FloatTensor<Self>>,
+            epsilon: f32,
+        ) -> (
+            FloatTensor<Self>,
+            $crate::ops::Statistics<FloatTensor<Self>>,
+        ) {
+            Self::batch_norm_forward(sizes, x, affine, epsilon)
         }
 
         fn fused_nce(
@@ -343,6 +430,92 @@ pub fn norm<B: FusedBackend, const D: usize>(
         bias: unwrap(bias.val()),
     };
     wrap::<B, 2>(B::fused_norm(unwrap(x), affine, epsilon as f32)).reshape(shape)
+}
+
+/// A convolution of `[batch, channels, height, width]`, with a layer's kernels and bias.
+///
+/// # Panics
+///
+/// If the layer is dilated, or padded by other than numbers, or shapes disagree.
+pub fn conv<B: FusedBackend>(layer: &Conv2d<B>, x: Tensor<B, 4>) -> Tensor<B, 4> {
+    let kernels = layer.weight.val();
+    let ([batch, from, height, width], [to, depth, ..]) = (x.dims(), kernels.dims());
+    let [_, _, down, across] = kernels.dims();
+    let PaddingConfig2d::Explicit(top, left, bottom, right) = layer.padding else {
+        panic!("a convolution padded by a rule");
+    };
+    assert_eq!(
+        [top, left],
+        [bottom, right],
+        "a convolution padded on one side"
+    );
+    assert_eq!(layer.dilation, [1, 1], "a convolution with gaps");
+    assert_eq!(
+        depth * layer.groups,
+        from,
+        "a convolution of other channels"
+    );
+    let sizes = Conv {
+        batch,
+        from,
+        to,
+        groups: layer.groups,
+        input: [height, width],
+        kernel: [down, across],
+        stride: layer.stride,
+        padding: [top, left],
+    };
+    let y = if is_fused(&x) {
+        wrap(B::fused_conv(sizes, unwrap(x), unwrap(kernels)))
+    } else {
+        module::conv2d(x, kernels, None, options(&sizes))
+    };
+    match &layer.bias {
+        None => y,
+        Some(bias) => y + bias.val().reshape([1, to, 1, 1]),
+    }
+}
+
+/// As burn has the settings of a convolution.
+fn options(sizes: &Conv) -> ConvOptions<2> {
+    ConvOptions::new(sizes.stride, sizes.padding, [1, 1], sizes.groups)
+}
+
+/// Channels of `[batch, channels, height, width]` normalised over the batch and all places, with the
+/// weights of a norm; and their means and variances, `[channels]`.
+///
+/// # Panics
+///
+/// If shapes disagree.
+pub fn batch_norm<B: FusedBackend>(
+    affine: Affine<Tensor<B, 1>>,
+    epsilon: f64,
+    x: Tensor<B, 4>,
+) -> (Tensor<B, 4>, Statistics<Tensor<B, 1>>) {
+    let shape = x.dims();
+    let [inputs, channels, height, width] = shape;
+    assert_eq!(affine.weight.dims(), [channels], "a batch norm");
+    let sizes = Batch {
+        inputs,
+        channels,
+        places: height * width,
+    };
+    let x = x.reshape([inputs, channels, sizes.places]);
+    if !is_fused(&x) {
+        let (y, statistics) = plain::batch_norm(x, affine, epsilon);
+        return (y.reshape(shape), statistics);
+    }
+    let affine = Affine {
+        weight: unwrap(affine.weight),
+        bias: unwrap(affine.bias),
+    };
+    let (y, Statistics { mean, variance }) =
+        B::fused_batch_norm(sizes, unwrap(x), affine, epsilon as f32);
+    let (mean, variance) = (wrap(mean), wrap(variance));
+    (
+        wrap::<B, 3>(y).reshape(shape),
+        Statistics { mean, variance },
+    )
 }
 
 /// The logarithm of the sum over columns j of `exp(x_i y_j)` for each row i, `[rows]`. `groups`,

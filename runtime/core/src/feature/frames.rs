@@ -153,6 +153,40 @@ pub struct Clip<'a> {
     pub width: usize,
 }
 
+/// How the part of a clip that is looked at is moved and sized, in training: somebody stands
+/// elsewhere, or is larger or broader than the front end would have it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement {
+    /// To the right, as a share of its width.
+    pub right: f64,
+    /// Downwards, as a share of its height.
+    pub down: f64,
+    /// Times as wide.
+    pub width: f64,
+    /// Times as high.
+    pub height: f64,
+}
+
+impl Placement {
+    /// Where the front end puts it.
+    pub const OWN: Self = Self {
+        right: 0.0,
+        down: 0.0,
+        width: 1.0,
+        height: 1.0,
+    };
+
+    fn apply(self, region: Region) -> Region {
+        let (width, height) = (region.width * self.width, region.height * self.height);
+        Region {
+            left: region.left + (region.width - width) / 2.0 + self.right * region.width,
+            top: region.top + (region.height - height) / 2.0 + self.down * region.height,
+            width,
+            height,
+        }
+    }
+}
+
 /// What turns clips into the numbers an encoder takes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FramesFrontEnd {
@@ -262,6 +296,20 @@ impl FramesFrontEnd {
         clip: Clip<'_>,
         clip_frames: Option<usize>,
     ) -> Result<Vec<f32>, FramesError> {
+        self.extract_at(clip, clip_frames, Placement::OWN)
+    }
+
+    /// As [`extract`](Self::extract), looking elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn extract_at(
+        &self,
+        clip: Clip<'_>,
+        clip_frames: Option<usize>,
+        placement: Placement,
+    ) -> Result<Vec<f32>, FramesError> {
         let pixels = clip.height.saturating_mul(clip.width);
         let count = clip.values.len().checked_div(pixels).unwrap_or(0);
         if count == 0 || count * pixels != clip.values.len() {
@@ -275,7 +323,7 @@ impl FramesFrontEnd {
         let frames: Vec<Vec<Option<f64>>> = picked
             .map(|at| self.measured(&clip.values[at * pixels..][..pixels]))
             .collect();
-        let region = self.region(&frames, clip)?;
+        let region = placement.apply(self.region(&frames, clip)?);
         let taken_off = match self.spec.subtract {
             Subtract::None => 0.0,
             Subtract::Median => median(frames.iter().flatten().flatten().copied().collect()),

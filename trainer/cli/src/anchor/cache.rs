@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use sensorium_core::feature::Image;
+use sensorium_data::Raw;
 use sha2::{Digest, Sha256};
 
 /// What a file begins with; its last byte is the version of the form.
@@ -42,6 +43,39 @@ impl Key {
             .chain_update(b"image\0")
             .chain_update(size.as_flattened())
             .chain_update(image.pixels().as_flattened());
+        Self(hash.finalize().into())
+    }
+
+    /// Of what any sense recorded: its numbers, and what they are taken for.
+    pub fn of_recording(raw: &Raw) -> Self {
+        let (form, shape, values) = match raw {
+            Raw::Image(image) => return Self::of_image(image),
+            Raw::Text(text) => return Self::of_text(text),
+            Raw::Imu {
+                samples,
+                rate_hz,
+                units,
+            } => {
+                let form = format!("imu, {rate_hz} Hz, {units}");
+                (form, vec![samples.len()], samples.as_flattened().to_vec())
+            }
+            Raw::Sound { samples, rate_hz } => {
+                let form = format!("sound, {rate_hz} Hz");
+                (form, vec![samples.len()], samples.clone())
+            }
+            Raw::Frames { frames, rate_hz } => {
+                let form = format!("frames of {}, {rate_hz:?} Hz", frames.numbers.kind());
+                let values = frames.numbers.to_f32(0..frames.numbers.len());
+                (form, frames.shape.clone(), values)
+            }
+        };
+        let mut hash = Sha256::new().chain_update(form).chain_update(b"\0");
+        for axis in shape {
+            hash.update((axis as u64).to_le_bytes());
+        }
+        for value in values {
+            hash.update(value.to_le_bytes());
+        }
         Self(hash.finalize().into())
     }
 

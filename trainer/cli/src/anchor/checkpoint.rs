@@ -9,6 +9,7 @@ use burn::tensor::TensorData;
 use sensorium_core::bank::normalize;
 use sensorium_core::feature::{FrontEnd, Image, ImageFrontEnd, ImageSpec};
 use sensorium_core::text::{CONTEXT, ClipTokenizer, END_OF_TEXT};
+use sensorium_data::{Augmentations, Extractor, Modality, Raw};
 use sensorium_engine::text::TextTower;
 use sensorium_model::backend::Inference;
 use sensorium_model::checkpoint::Checkpoint;
@@ -16,7 +17,9 @@ use sensorium_model::{Encoder, EncoderConfig, Input, InputConfig, Sense, Tower};
 use serde::{Deserialize, Serialize};
 
 use super::Anchor;
-use super::space::{AnchorSpace, Identity, centred, text_model_digest, unit};
+use super::space::{AnchorSpace, Identity, centred, pictures, text_model_digest, unit};
+use crate::eval::embed_windows;
+use crate::recipe::Recipe;
 use crate::run::RunDir;
 
 /// The parameters of the space of a checkpoint. Paths are relative to the file that holds them.
@@ -48,8 +51,8 @@ fn text() -> EncoderConfig {
     EncoderConfig::reference(Sense::Text)
 }
 
-/// The parameters of the space of an earlier training of an encoder of pictures. Paths are relative
-/// to the file that holds them.
+/// The parameters of the space of an earlier training. Paths are relative to the file that holds
+/// them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSpec {
@@ -210,11 +213,49 @@ impl AnchorSpace for CheckpointSpace {
     }
 }
 
-/// An encoder of pictures that was trained here, and the words it was bound to.
+/// An encoder of another sense than pictures.
+struct SenseTower {
+    encoder: Tower<Inference>,
+    extractor: Extractor,
+    sense: Modality,
+}
+
+/// What an earlier training made.
+enum RunTower {
+    Pictures(VisionTower),
+    Other(SenseTower),
+}
+
+impl RunTower {
+    fn new(encoder: Tower<Inference>, recipe: &Recipe) -> anyhow::Result<Self> {
+        if let FrontEnd::Image(image) = &recipe.front_end {
+            return Ok(Self::Pictures(VisionTower::new(encoder, image)?));
+        }
+        let sense = recipe.modality();
+        // Nothing is augmented: what is bound to holds still.
+        let augmenters = Augmentations::default().check()?;
+        Ok(Self::Other(SenseTower {
+            encoder,
+            extractor: Extractor::new(&recipe.front_end, sense, augmenters)?,
+            sense,
+        }))
+    }
+}
+
+impl SenseTower {
+    fn embed(&self, recordings: &[Raw]) -> anyhow::Result<Vec<Vec<f32>>> {
+        let windows = recordings.iter().map(|raw| self.extractor.windows(raw));
+        let windows: Vec<Vec<Vec<f32>>> = windows.collect::<Result<_, _>>()?;
+        let rows = embed_windows(&self.encoder, &self.extractor.output_shape(), &windows);
+        rows.into_iter().map(unit).collect()
+    }
+}
+
+/// An encoder that was trained here, and the words it was bound to.
 pub struct RunSpace {
     name: String,
     id: String,
-    vision: VisionTower,
+    tower: RunTower,
     anchor: Anchor,
     texts: Option<TextTower>,
 }
@@ -238,17 +279,15 @@ impl RunSpec {
     ///
     /// # Errors
     ///
-    /// A folder of no training of pictures, or a text model that is not the training's.
+    /// A folder of no training, or a text model that is not the training's.
     pub fn open(&self, base: &Path) -> anyhow::Result<RunSpace> {
         let dir = base.join(&self.dir);
         let run = RunDir::open(&dir)?;
         let anchor = run.anchor()?;
         let encoder = run.encoder::<Inference>(&Default::default())?;
-        let FrontEnd::Image(image) = run.recipe()?.front_end else {
-            anyhow::bail!("{dir:?}: the encoder is not of pictures");
-        };
-        let vision = VisionTower::new(encoder, &image).with_context(|| format!("{dir:?}"))?;
-        let output = vision.encoder.config().output();
+        let recipe = run.recipe()?;
+        let output = encoder.config().output();
+        let tower = RunTower::new(encoder, &recipe).with_context(|| format!("{dir:?}"))?;
         ensure!(
             output == anchor.dim(),
             "{dir:?}: the encoder gives {output} numbers, expected {}, its words'",
@@ -256,7 +295,7 @@ impl RunSpec {
         );
         let mut id = Identity::new("run")
             .file("weights", &run.path("checkpoint.safetensors"))?
-            .parameters("image", &image)?;
+            .parameters("front_end", &recipe.front_end)?;
         id = id.file("anchor", &run.path("anchor.safetensors"))?;
         let texts = match &self.text_model {
             None => None,
@@ -271,7 +310,7 @@ impl RunSpec {
         Ok(RunSpace {
             name: self.name.clone(),
             id: id.finish(),
-            vision,
+            tower,
             anchor,
             texts,
         })
@@ -318,8 +357,27 @@ impl AnchorSpace for RunSpace {
         self.id.clone()
     }
 
+    fn sense(&self) -> Modality {
+        match &self.tower {
+            RunTower::Pictures(_) => Modality::Image,
+            RunTower::Other(tower) => tower.sense,
+        }
+    }
+
     fn embed_images(&self, images: &[Image<3>]) -> anyhow::Result<Vec<Vec<f32>>> {
-        self.vision.embed(images)
+        match &self.tower {
+            RunTower::Pictures(vision) => vision.embed(images),
+            RunTower::Other(tower) => {
+                anyhow::bail!("{:?} embeds {}, not pictures", self.name, tower.sense)
+            }
+        }
+    }
+
+    fn embed(&self, recordings: Vec<Raw>) -> anyhow::Result<Vec<Vec<f32>>> {
+        match &self.tower {
+            RunTower::Pictures(vision) => vision.embed(&pictures(recordings)?),
+            RunTower::Other(tower) => tower.embed(&recordings),
+        }
     }
 
     fn embed_texts(&self, texts: &[&str]) -> anyhow::Result<Vec<Vec<f32>>> {

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use sensorium_core::bank::normalize;
 use sensorium_core::feature::Image;
+use sensorium_data::{Modality, Raw};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -28,12 +29,35 @@ pub trait AnchorSpace {
     /// A tower that fails, or gives what is no embedding.
     fn embed_images(&self, images: &[Image<3>]) -> anyhow::Result<Vec<Vec<f32>>>;
 
+    /// The sense whose recordings it embeds.
+    fn sense(&self) -> Modality {
+        Modality::Image
+    }
+
+    /// One embedding a recording of that sense, L2-normalised.
+    ///
+    /// # Errors
+    ///
+    /// A tower that fails, or gives what is no embedding; a recording of another sense.
+    fn embed(&self, recordings: Vec<Raw>) -> anyhow::Result<Vec<Vec<f32>>> {
+        self.embed_images(&pictures(recordings)?)
+    }
+
     /// One embedding a text, L2-normalised.
     ///
     /// # Errors
     ///
     /// A tower that fails, or gives what is no embedding.
     fn embed_texts(&self, texts: &[&str]) -> anyhow::Result<Vec<Vec<f32>>>;
+}
+
+/// Recordings, all of which are pictures.
+pub fn pictures(recordings: Vec<Raw>) -> anyhow::Result<Vec<Image<3>>> {
+    let picture = |raw| match raw {
+        Raw::Image(image) => Ok(image),
+        other => anyhow::bail!("it is {}, expected a picture in colours", other.kind()),
+    };
+    recordings.into_iter().map(picture).collect()
 }
 
 /// The identity of a space under construction: named parts, each with its length, so that no two

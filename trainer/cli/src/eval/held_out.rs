@@ -91,7 +91,7 @@ fn pictures(
     let entry = |at: &sensorium_data::Draw| &samples.entries(at.set)[at.entry];
     let label = |at| recipe.class_of(entry(at).label.as_deref()?);
     Ok(Some(Anchors {
-        sense: sensorium_data::Modality::Image,
+        sense: space.sense(),
         names: pictures
             .places
             .iter()

@@ -1,11 +1,12 @@
-//! The pictures that samples are bound to, and which of them a sample may be drawn with.
+//! The pictures that samples are bound to, or what another sense recorded with them, and which of them
+//! a sample may be drawn with.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
 use rand::Rng;
 use sensorium_data::augment::View;
-use sensorium_data::{Draw, Entry, Modality, Pairing, Raw, SampleError};
+use sensorium_data::{Draw, Entry, Pairing, Raw};
 
 use crate::anchor::cache::{AnchorCache, Key};
 use crate::anchor::space::AnchorSpace;
@@ -15,7 +16,7 @@ use crate::samples::Samples;
 /// Pictures decoded at once.
 const BLOCK: usize = 256;
 
-/// Frozen embeddings of pictures.
+/// Frozen embeddings of pictures, or of recordings of another sense, one beside each sample.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pictures {
     /// Where each is.
@@ -60,35 +61,43 @@ impl Pictures {
         space: &dyn AnchorSpace,
         cache: &AnchorCache,
     ) -> anyhow::Result<Self> {
+        let sense = space.sense();
         let places: Vec<Draw> = match samples.picture_set() {
             Some(set) => wanted.iter().map(|&entry| Draw { set, entry }).collect(),
-            None => items.iter().map(|&item| samples.items()[item].at).collect(),
+            None => {
+                let places = items.iter().map(|&item| samples.items()[item].at);
+                let has = |at: &Draw| samples.entries(at.set)[at.entry].senses.contains(sense);
+                places.filter(has).collect()
+            }
         };
         ensure!(
             !places.is_empty(),
-            "there is no picture to bind {} to",
+            "there is no {sense} to bind {} to",
             recipe.name
         );
         let (mut kept, mut rows) = (Vec::new(), Vec::new());
         let mut store = cache.store(&space.id(), space.dim())?;
         let bar = crate::progress::bar(places.len() as u64, "pictures");
         for block in places.chunks(BLOCK) {
-            let (mut images, mut keys) = (Vec::new(), Vec::new());
+            let (mut recordings, mut keys) = (Vec::new(), Vec::new());
             for &place in block {
-                let Some(raw) = samples.tally.sift(samples.picture(place)) else {
+                let Some(raw) = samples.tally.sift(samples.load(place, sense)) else {
                     continue;
                 };
                 kept.push(place);
                 for view in 0..views {
-                    let part = samples.view(place, view).image(&raw);
-                    keys.push(Key::of_image(&part));
-                    images.push(part);
+                    let part = match &raw {
+                        Raw::Image(image) => Raw::Image(samples.view(place, view).image(image)),
+                        other => other.clone(),
+                    };
+                    keys.push(Key::of_recording(&part));
+                    recordings.push(part);
                 }
             }
             samples.tally.check()?;
             let found = store.complete(&keys, |missing| {
-                let missing: Vec<_> = missing.iter().map(|&at| images[at].clone()).collect();
-                space.embed_images(&missing)
+                let missing = missing.iter().map(|&at| recordings[at].clone());
+                space.embed(missing.collect())
             })?;
             rows.extend(found.into_iter().flatten());
             bar.inc(block.len() as u64);
@@ -143,14 +152,6 @@ impl Pictures {
 }
 
 impl Samples {
-    /// A picture, decoded.
-    pub fn picture(&self, place: Draw) -> Result<sensorium_core::feature::Image<3>, SampleError> {
-        match self.load(place, Modality::Image)? {
-            Raw::Image(image) => Ok(image),
-            raw => unreachable!("a picture is decoded as {}", raw.kind()),
-        }
-    }
-
     /// Joins samples with pictures by their labels, set by set of the samples.
     fn pairings(
         &self,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use sensorium_data::SetConfig;
+use sensorium_data::{Modality, SetConfig};
 use sensorium_engine::keys::{TomlError, hint};
 use sensorium_model::Sense;
 use thiserror::Error;
@@ -136,11 +136,23 @@ impl Recipe {
                 Some(temperature)
             }
             Binding::Images {
+                sense,
                 temperature,
                 same_above,
                 views,
                 ..
             } => {
+                if sense == self.modality() || sense == Modality::Text {
+                    return Some(format!(
+                        "binding.sense is {sense}, expected one that is recorded beside {}",
+                        self.modality()
+                    ));
+                }
+                if sense != Modality::Image && (views > 1 || self.pairing.is_some()) {
+                    return Some(format!(
+                        "binding.views and pairing are for pictures, not for {sense}"
+                    ));
+                }
                 if views == 0 {
                     return Some("binding.views is 0, expected at least 1".into());
                 }

@@ -4,7 +4,7 @@ use rand::Rng;
 use sensorium_core::feature::IMU_CHANNELS;
 use serde::{Deserialize, Serialize};
 
-use super::normal;
+use super::{around, normal};
 use crate::raw::Sample;
 use crate::setting::{self, SettingError};
 
@@ -16,6 +16,8 @@ pub struct ImuAugmentation {
     pub time_shift: bool,
     /// Largest shift of a window that none follows, in samples; its ends are continued.
     pub jitter_samples: usize,
+    /// Largest relative change of pace, below 1, of a window that none follows.
+    pub speed: f32,
     /// Standard deviation of each component of the rotation vector, in radians: a sensor that is
     /// worn a little askew.
     pub rotation_rad: f32,
@@ -41,7 +43,13 @@ impl ImuAugmenter {
         setting::strength("rotation_rad", config.rotation_rad)?;
         setting::strength("noise", config.noise)?;
         setting::below_one("gain", config.gain)?;
+        setting::below_one("speed", config.speed)?;
         Ok(Self { config })
+    }
+
+    /// How many times as fast a recording is taken to be.
+    pub fn pace(&self, rng: &mut impl Rng) -> f32 {
+        1.0 + around(self.config.speed, rng)
     }
 
     /// A changed copy of a window, which `next` follows in the same recording, if anything does.

@@ -116,3 +116,32 @@ fn units_are_read_as_they_are_written() {
         form
     );
 }
+
+#[test]
+fn what_is_kept_of_a_recording_lies_around_its_largest_acceleration() {
+    let cut = |text: &str| {
+        forms(&format!(
+            "imu = {{ rate_hz = 50, units = \"g,rad/s\", {text} }}"
+        ))
+    };
+    let recording = |peak: usize| {
+        let jolt = |at: usize| if at == peak { -3.0 } else { 1.0 };
+        let samples = (0..40).flat_map(|at| [0.0, jolt(at), at as f32 / 100.0, 0.0, 0.0, 0.0]);
+        Numbers::F32(samples.collect())
+    };
+    let kept = |seconds: &str, peak| {
+        let numbers = recording(peak);
+        let raw = cut(seconds)
+            .array(Modality::Imu, &numbers, 0..240, &[40, 6])
+            .unwrap();
+        let Raw::Imu { samples, .. } = raw else {
+            panic!("{raw:?}");
+        };
+        (samples.len(), (samples[0][2] * 100.0).round())
+    };
+    assert_eq!(kept("peak_s = 0.2", 20), (10, 15.0));
+    assert_eq!(kept("peak_s = 0.2", 2), (10, 0.0));
+    assert_eq!(kept("peak_s = 0.2", 39), (10, 30.0));
+    assert_eq!(kept("peak_s = 9.0", 7), (40, 0.0));
+    assert!(cut("peak_s = -1.0").check().is_err());
+}

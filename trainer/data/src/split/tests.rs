@@ -53,7 +53,7 @@ fn a_division_that_cannot_be_is_refused() {
     let message = |people: &[&str]| Split::new(&PEOPLE, &held(people)).unwrap_err().to_string();
     assert_eq!(
         message(&["9"]),
-        "group \"9\" is to be held out, but the set has no such group"
+        "group \"9\" is to be held or left out, but the set has no such group"
     );
     assert_eq!(
         message(&["0", "1", "2", "3", "4"]),
@@ -101,7 +101,7 @@ fn a_set_may_bring_its_own_division() {
             .apply(&entries(&[("a", "")]))
             .unwrap_err()
             .to_string(),
-        "split \"test\" is to be held out, but the set has no such split"
+        "split \"test\" is to be held or left out, but the set has no such split"
     );
 }
 
@@ -161,4 +161,29 @@ fn a_share_is_about_that_share() {
         "{}",
         split.held_out.len()
     );
+}
+
+#[test]
+fn who_is_left_out_is_on_neither_side() {
+    let mut split = Split::new(&PEOPLE, &held(&["3"])).unwrap();
+    split
+        .leave_out(&held(&["0", "4"]), |item| PEOPLE[item])
+        .unwrap();
+    assert_eq!(split.training_groups, ["1", "2"]);
+    check(&PEOPLE, &split, 12);
+    // Who is held out cannot be left out as well: nothing would be measured on them.
+    for group in ["3", "9"] {
+        let error = split
+            .leave_out(&held(&[group]), |item| PEOPLE[item])
+            .unwrap_err();
+        let expected = format!(
+            "training group {group:?} is to be held or left out, but the set has no such training \
+             group"
+        );
+        assert_eq!(error.to_string(), expected);
+    }
+    let error = split
+        .leave_out(&held(&["1", "2"]), |item| PEOPLE[item])
+        .unwrap_err();
+    assert_eq!(error, SplitError::Nobody { groups: 2 });
 }

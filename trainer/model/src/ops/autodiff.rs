@@ -6,11 +6,12 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
 use super::{
-    Affine, Attention, FusedBackend, FusedKernels, Linear, Nce, Operands, Perceptron, Sides,
-    Weights,
+    Affine, Attention, Batch, Conv, FusedBackend, FusedKernels, Linear, Nce, Operands, Perceptron,
+    Sides, Statistics, Weights,
 };
 
 /// Gives a parent its gradient, if it records one.
@@ -108,6 +109,44 @@ impl<B: FusedKernels> Backward<B, 3> for NormStep {
         let ([x, weight, bias], gradient) = begin!(ops, to);
         let [rows, factors] = ops.state;
         let (of_x, of) = B::norm_backward(rows, factors, self.0, gradient);
+        register::<B>(x, of_x, to);
+        register::<B>(weight, of.weight, to);
+        register::<B>(bias, of.bias, to);
+    }
+}
+
+#[derive(Debug)]
+struct ConvStep(Conv);
+
+impl<B: FusedKernels> Backward<B, 2> for ConvStep {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, to: &mut Gradients, _: &mut Checkpointer) {
+        let ([x, kernels], gradient) = begin!(ops, to);
+        let [inputs, weight] = ops.state;
+        let (of_x, of_kernels) = B::conv_backward(self.0, inputs, weight, gradient, x.is_some());
+        if let Some(of_x) = of_x {
+            register::<B>(x, of_x, to);
+        }
+        register::<B>(kernels, of_kernels, to);
+    }
+}
+
+#[derive(Debug)]
+struct BatchNormStep {
+    sizes: Batch,
+    epsilon: f32,
+}
+
+impl<B: FusedKernels> Backward<B, 3> for BatchNormStep {
+    type State = ([FloatTensor<B>; 2], Statistics<FloatTensor<B>>);
+
+    fn backward(self, ops: Ops<Self::State, 3>, to: &mut Gradients, _: &mut Checkpointer) {
+        let ([x, weight, bias], gradient) = begin!(ops, to);
+        let ([inputs, factors], statistics) = ops.state;
+        let Self { sizes, epsilon } = self;
+        let (of_x, of) =
+            B::batch_norm_backward(sizes, inputs, factors, statistics, epsilon, gradient);
         register::<B>(x, of_x, to);
         register::<B>(weight, of.weight, to);
         register::<B>(bias, of.bias, to);
@@ -264,6 +303,50 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
             }
             OpsKind::UnTracked(prepared) => prepared.finish(run(inner)),
         }
+    }
+
+    fn fused_conv(
+        sizes: Conv,
+        x: FloatTensor<Self>,
+        kernels: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node, kernels.node];
+        let inner = [x.primitive, kernels.primitive];
+        let run = |[x, kernels]: [FloatTensor<B>; 2]| B::conv_forward(sizes, x, kernels);
+        match ConvStep(sizes)
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prepared) => {
+                let output = run(inner.clone());
+                prepared.finish(inner, output)
+            }
+            OpsKind::UnTracked(prepared) => prepared.finish(run(inner)),
+        }
+    }
+
+    fn fused_batch_norm(
+        sizes: Batch,
+        x: FloatTensor<Self>,
+        affine: Affine<FloatTensor<Self>>,
+        epsilon: f32,
+    ) -> (FloatTensor<Self>, Statistics<FloatTensor<Self>>) {
+        let nodes = [x.node, affine.weight.node, affine.bias.node];
+        let inner = [x.primitive, affine.weight.primitive];
+        let [inputs, weight] = inner.clone();
+        let bias = affine.bias.primitive;
+        let (y, statistics) =
+            B::batch_norm_forward(sizes, inputs, Affine { weight, bias }, epsilon);
+        let step = BatchNormStep { sizes, epsilon };
+        let y = match step.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prepared) => prepared.finish((inner, statistics.clone()), y),
+            OpsKind::UnTracked(prepared) => prepared.finish(y),
+        };
+        let Statistics { mean, variance } = statistics;
+        let constant = <Self as AutodiffBackend>::from_inner;
+        let (mean, variance) = (constant(mean), constant(variance));
+        (y, Statistics { mean, variance })
     }
 
     fn fused_nce(

@@ -3,11 +3,11 @@
 use burn::backend::Flex;
 use burn::tensor::TensorData;
 use burn::tensor::ops::{FloatTensor, IntTensor};
-use sensorium_cube::{attention, linear, nce, norm, perceptron};
+use sensorium_cube::{attention, batch, conv, linear, nce, norm, perceptron};
 
 use super::{
-    Affine, Attention, FusedBackend, FusedKernels, Linear, Nce, Operands, Perceptron, Sides,
-    Weights, fused_by_kernels,
+    Affine, Attention, Batch, Conv, FusedBackend, FusedKernels, Linear, Nce, Operands, Perceptron,
+    Sides, Statistics, Weights, fused_by_kernels,
 };
 
 type Float = FloatTensor<Flex>;
@@ -198,6 +198,98 @@ impl FusedKernels for Flex {
             bias: tensor(of.bias, [dim]),
         };
         (gradient, of)
+    }
+
+    fn conv_forward(sizes: Conv, x: Float, kernels: Float) -> Float {
+        let [x, kernels] = [x, kernels].map(whole);
+        let [height, width] = sizes.output();
+        let mut y = zeros(sizes.batch * sizes.to * height * width);
+        conv::forward_into(&sizes, numbers(&x), numbers(&kernels), &mut y);
+        tensor(y, [sizes.batch, sizes.to, height, width])
+    }
+
+    fn conv_backward(
+        sizes: Conv,
+        x: Float,
+        kernels: Float,
+        gradient: Float,
+        with_x: bool,
+    ) -> (Option<Float>, Float) {
+        let [x, kernels, gradient] = [x, kernels, gradient].map(whole);
+        let [inputs, weight, given] = [&x, &kernels, &gradient].map(numbers);
+        let mut of_x = with_x.then(|| zeros(inputs.len()));
+        let of_kernels = conv::backward_into(&sizes, inputs, weight, given, of_x.as_deref_mut());
+        let Conv {
+            batch,
+            from,
+            to,
+            input: [height, width],
+            kernel: [down, across],
+            ..
+        } = sizes;
+        (
+            of_x.map(|of_x| tensor(of_x, [batch, from, height, width])),
+            tensor(of_kernels, [to, from / sizes.groups, down, across]),
+        )
+    }
+
+    fn batch_norm_forward(
+        sizes: Batch,
+        x: Float,
+        affine: Affine<Float>,
+        epsilon: f32,
+    ) -> (Float, Statistics<Float>) {
+        let [x, weight, bias] = [x, affine.weight, affine.bias].map(whole);
+        let [inputs, weight, bias] = [&x, &weight, &bias].map(numbers);
+        let mut y = zeros(inputs.len());
+        let found = batch::forward_into(&sizes, inputs, Affine { weight, bias }, epsilon, &mut y);
+        let Batch {
+            inputs,
+            channels,
+            places,
+        } = sizes;
+        let statistics = Statistics {
+            mean: tensor(found.mean, [channels]),
+            variance: tensor(found.variance, [channels]),
+        };
+        (tensor(y, [inputs, channels, places]), statistics)
+    }
+
+    fn batch_norm_backward(
+        sizes: Batch,
+        x: Float,
+        weight: Float,
+        statistics: Statistics<Float>,
+        epsilon: f32,
+        gradient: Float,
+    ) -> (Float, Affine<Float>) {
+        let [x, weight, gradient] = [x, weight, gradient].map(whole);
+        let [mean, variance] = [statistics.mean, statistics.variance].map(whole);
+        let statistics = Statistics {
+            mean: numbers(&mean),
+            variance: numbers(&variance),
+        };
+        let [inputs, weight, given] = [&x, &weight, &gradient].map(numbers);
+        let mut of_x = zeros(inputs.len());
+        let of = batch::backward_into(
+            &sizes,
+            inputs,
+            weight,
+            &statistics,
+            epsilon,
+            given,
+            &mut of_x,
+        );
+        let Batch {
+            inputs,
+            channels,
+            places,
+        } = sizes;
+        let of = Affine {
+            weight: tensor(of.weight, [channels]),
+            bias: tensor(of.bias, [channels]),
+        };
+        (tensor(of_x, [inputs, channels, places]), of)
     }
 
     fn nce_forward(sizes: Nce, sides: Sides<Float, IntTensor<Flex>>) -> Float {

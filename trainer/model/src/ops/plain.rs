@@ -2,6 +2,9 @@
 
 use burn::prelude::*;
 use burn::tensor::activation;
+use burn::tensor::ops::FloatTensor;
+
+use super::{Affine, Statistics, unwrap, wrap};
 
 /// As [`attention`](super::attention).
 pub fn attention<B: Backend>(
@@ -78,6 +81,71 @@ pub fn norm<B: Backend>(
     let x = x.clone() - x.mean_dim(1);
     let variance = x.clone().powi_scalar(2).mean_dim(1);
     x / variance.add_scalar(epsilon).sqrt() * weight.unsqueeze() + bias.unsqueeze()
+}
+
+/// As [`batch_norm`](super::batch_norm), of `[inputs, channels, places]`.
+pub fn batch_norm<B: Backend>(
+    x: Tensor<B, 3>,
+    affine: Affine<Tensor<B, 1>>,
+    epsilon: f64,
+) -> (Tensor<B, 3>, Statistics<Tensor<B, 1>>) {
+    let [_, channels, _] = x.dims();
+    let mean = x.clone().mean_dims(&[0, 2]);
+    let centred = x - mean.clone();
+    let variance = (centred.clone() * centred.clone()).mean_dims(&[0, 2]);
+    let gain = wide(affine.weight) / variance.clone().add_scalar(epsilon).sqrt();
+    let statistics = Statistics {
+        mean: mean.detach().reshape([channels]),
+        variance: variance.detach().reshape([channels]),
+    };
+    (centred * gain + wide(affine.bias), statistics)
+}
+
+/// `[channels]` to `[1, channels, 1]`.
+fn wide<B: Backend>(values: Tensor<B, 1>) -> Tensor<B, 3> {
+    let [channels] = values.dims();
+    values.reshape([1, channels, 1])
+}
+
+/// Kernels of [`batch_norm`], for backends that have none of their own.
+pub(super) fn batch_norm_forward<B: Backend>(
+    x: Tensor<B, 3>,
+    affine: Affine<FloatTensor<B>>,
+    epsilon: f32,
+) -> (FloatTensor<B>, Statistics<FloatTensor<B>>) {
+    let affine = Affine {
+        weight: wrap(affine.weight),
+        bias: wrap(affine.bias),
+    };
+    let (y, Statistics { mean, variance }) = batch_norm(x, affine, f64::from(epsilon));
+    let (mean, variance) = (unwrap(mean), unwrap(variance));
+    (unwrap(y), Statistics { mean, variance })
+}
+
+/// Gradients of [`batch_norm`]: of the inputs, and of weight and bias.
+pub(super) fn batch_norm_backward<B: Backend>(
+    x: Tensor<B, 3>,
+    weight: FloatTensor<B>,
+    statistics: Statistics<FloatTensor<B>>,
+    epsilon: f32,
+    gradient: Tensor<B, 3>,
+) -> (FloatTensor<B>, Affine<FloatTensor<B>>) {
+    let [inputs, channels, places] = x.dims();
+    let count = (inputs * places) as f64;
+    let spread = wide::<B>(wrap(statistics.variance))
+        .add_scalar(epsilon)
+        .sqrt();
+    let normal = (x - wide(wrap(statistics.mean))) / spread.clone();
+    let of_weight = (gradient.clone() * normal.clone()).sum_dims(&[0, 2]);
+    let of_bias = gradient.clone().sum_dims(&[0, 2]);
+    let (slope, level) = (of_weight.clone() / count, of_bias.clone() / count);
+    let of_x = (gradient - level - normal * slope) * (wide(wrap(weight)) / spread);
+    let flat = |sums: Tensor<B, 3>| unwrap(sums.reshape([channels]));
+    let of = Affine {
+        weight: flat(of_weight),
+        bias: flat(of_bias),
+    };
+    (unwrap(of_x), of)
 }
 
 /// As [`nce`](super::nce).

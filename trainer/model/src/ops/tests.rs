@@ -6,6 +6,7 @@
 use std::io::Write;
 
 use burn::module::Param;
+use burn::nn::conv::Conv2dConfig;
 use burn::nn::{LayerNormConfig, LinearConfig};
 use burn::tensor::TensorData;
 
@@ -208,4 +209,78 @@ fn what_records_no_gradient_gets_none() {
     let gradients = linear(&layer, x.clone()).sum().backward();
     assert!(x.grad(&gradients).is_none());
     assert!(layer.weight.grad(&gradients).is_some());
+}
+
+#[test]
+fn a_convolution_is_that_of_the_backend() {
+    require_device!();
+    let explicit = |height, width| PaddingConfig2d::Explicit(height, width, height, width);
+    let layers = [
+        (
+            Conv2dConfig::new([4, 6], [3, 5]).with_padding(explicit(1, 2)),
+            [5, 4, 7, 6],
+        ),
+        (
+            Conv2dConfig::new([4, 6], [1, 1])
+                .with_padding(explicit(0, 0))
+                .with_groups(2),
+            [2, 4, 3, 3],
+        ),
+        (
+            Conv2dConfig::new([4, 4], [3, 3])
+                .with_padding(explicit(1, 1))
+                .with_groups(4)
+                .with_stride([2, 1]),
+            [3, 4, 8, 5],
+        ),
+    ];
+    for (config, shape) in layers {
+        let layer = config.init::<Training>(&Default::default());
+        let x = numbers(1, shape);
+        let weight = layer.weight.val();
+        let bias = layer.bias.as_ref().unwrap().val();
+        let options = ConvOptions::new(
+            layer.stride,
+            [layer_padding(&layer)[0], layer_padding(&layer)[1]],
+            [1, 1],
+            layer.groups,
+        );
+        let expected = module::conv2d(x.clone(), weight.clone(), Some(bias.clone()), options);
+        let of: [&Of; 3] = [&gradient(&x), &gradient(&weight), &gradient(&bias)];
+        same(
+            &outcome(conv(&layer, x.clone()), &of),
+            &outcome(expected, &of),
+        );
+    }
+}
+
+fn layer_padding(layer: &Conv2d<Training>) -> [usize; 2] {
+    match layer.padding {
+        PaddingConfig2d::Explicit(height, width, ..) => [height, width],
+        _ => [0, 0],
+    }
+}
+
+#[test]
+fn a_batch_norm_is_the_plain_one() {
+    require_device!();
+    for shape in [[5, 3, 4, 2], [1, 2, 1, 3], [9, 1, 1, 1]] {
+        let [inputs, channels, height, width] = shape;
+        let x = numbers(1, shape);
+        let [weight, bias] = [numbers(2, [channels]), numbers(3, [channels])];
+        let affine = || Affine {
+            weight: weight.clone(),
+            bias: bias.clone(),
+        };
+        let (y, found) = batch_norm(affine(), 1e-2, x.clone());
+        let flat = x.clone().reshape([inputs, channels, height * width]);
+        let (expected, known) = plain::batch_norm(flat, affine(), 1e-2);
+        let values = |x: &Tensors<1>| x.clone().into_data().to_vec::<f32>().unwrap();
+        same(
+            &[values(&found.mean), values(&found.variance)],
+            &[values(&known.mean), values(&known.variance)],
+        );
+        let of: [&Of; 3] = [&gradient(&x), &gradient(&weight), &gradient(&bias)];
+        same(&outcome(y, &of), &outcome(expected.reshape(shape), &of));
+    }
 }

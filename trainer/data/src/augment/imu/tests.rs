@@ -29,6 +29,7 @@ fn everything() -> ImuAugmentation {
     ImuAugmentation {
         time_shift: true,
         jitter_samples: 2,
+        speed: 0.2,
         rotation_rad: 0.5,
         gain: 0.1,
         noise: 0.01,
@@ -138,5 +139,20 @@ fn settings_out_of_range_are_refused() {
     assert_eq!(
         message(turned_round),
         "gain is 1, expected at least 0 and below 1"
+    );
+}
+
+#[test]
+fn a_pace_stays_in_its_bounds_and_nothing_asked_for_is_its_own() {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    assert_eq!(augmenter(ImuAugmentation::default()).pace(&mut rng), 1.0);
+    let paces: Vec<f32> = (0..200)
+        .map(|_| augmenter(everything()).pace(&mut rng))
+        .collect();
+    let least = paces.iter().copied().fold(f32::INFINITY, f32::min);
+    let most = paces.iter().copied().fold(0.0, f32::max);
+    assert!(
+        (0.8..0.84).contains(&least) && most > 1.16 && most <= 1.2,
+        "{least} {most}"
     );
 }
