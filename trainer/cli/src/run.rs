@@ -49,6 +49,9 @@ pub struct Facts {
     pub unseen_classes: Vec<String>,
     /// What it was computed on.
     pub backend: String,
+    /// The weights that it began with, by the hash of their file; random ones if none.
+    #[serde(default)]
+    pub from: Option<String>,
     /// The space of the pictures that it was bound to, by its identity.
     #[serde(default)]
     pub images: Option<String>,
