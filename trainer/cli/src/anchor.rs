@@ -37,6 +37,7 @@ use table::{Index, Table};
 /// What `anchor --help` ends with.
 const EXAMPLE: &str = r#"Examples:
   sensorium-train anchor recipe.toml --text-model minilm --out words.safetensors
+  sensorium-train anchor imu.toml audio.toml --text-model minilm --out words.safetensors
   sensorium-train anchor space.toml --images photos --texts names.txt --cache anchors --out photos.safetensors
 
 A space of two ONNX files, here SigLIP's as model hubs have them (paths are relative to the file):
@@ -66,9 +67,9 @@ Other kinds: "conse" (a classifier and a text model), "checkpoint" (an ImageBind
     group = clap::ArgGroup::new("content").args(["images", "texts"]).multiple(true)
 )]
 pub struct Args {
-    /// The recipe, or what the space is made of.
-    #[arg(value_name = "FILE.toml")]
-    file: PathBuf,
+    /// The recipe, or several whose encoders share a space, or what a space is made of.
+    #[arg(value_name = "FILE.toml", required = true)]
+    files: Vec<PathBuf>,
     /// Of a recipe: folder with the text model, model.onnx and tokenizer.json.
     #[arg(
         long,
@@ -101,9 +102,25 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn embed_recipe(args: &Args, text_model: &Path) -> anyhow::Result<()> {
-    let recipe = Recipe::open(&args.file)?;
-    let phrases = read_phrases(&args.file, &recipe)?;
-    let anchor = Anchor::embed(&recipe, &phrases, text_model)?;
+    let open = |path: &PathBuf| -> anyhow::Result<_> {
+        let recipe = Recipe::open(path)?;
+        let phrases = read_phrases(path, &recipe)?;
+        Ok((recipe, phrases))
+    };
+    let opened = args.files.iter().map(open);
+    let (recipes, phrases): (Vec<_>, Vec<_>) = opened
+        .collect::<anyhow::Result<Vec<_>>>()?
+        .into_iter()
+        .unzip();
+    for (path, (recipe, other)) in args.files.iter().zip(recipes.iter().zip(&phrases)) {
+        ensure!(
+            recipe.text.model == recipes[0].text.model && *other == phrases[0],
+            "{path:?} has another text.model, or other text.phrases, than {:?}, expected one \
+             space",
+            args.files[0]
+        );
+    }
+    let anchor = Anchor::embed(&recipes, &phrases[0], text_model)?;
     anchor.to_weights()?.write(&args.out)?;
     eprintln!(
         "{} phrases of {} numbers in {:?}",
@@ -115,7 +132,13 @@ fn embed_recipe(args: &Args, text_model: &Path) -> anyhow::Result<()> {
 }
 
 fn embed_in_space(args: &Args, cache: &AnchorCache) -> anyhow::Result<()> {
-    let spec = AnchorSpec::read(&args.file)?;
+    let [file] = &args.files[..] else {
+        anyhow::bail!(
+            "{} files, expected one that says what a space is made of",
+            args.files.len()
+        );
+    };
+    let spec = AnchorSpec::read(file)?;
     // First what is cheap, so that a mistake shows before models are loaded.
     let pictures = list::pictures(&args.images)?;
     let texts = match &args.texts {
@@ -126,10 +149,10 @@ fn embed_in_space(args: &Args, cache: &AnchorCache) -> anyhow::Result<()> {
             texts
         }
     };
-    let base = args.file.parent().unwrap_or(Path::new(""));
+    let base = file.parent().unwrap_or(Path::new(""));
     let space = spec
         .open(base, cache)
-        .with_context(|| format!("{:?}", args.file))?;
+        .with_context(|| format!("{file:?}"))?;
     let mut embedder = Embedder::new(space.as_ref(), cache)?;
     let image_rows = embedder.images(&pictures, |path| spec.picture(path))?;
     let words: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -190,19 +213,32 @@ const ROWS: &str = "prompt_rows";
 const CENTRE: &str = "centre";
 
 impl Anchor {
-    /// Embeds a recipe's prompts, and the phrases whose mean is the centre.
-    pub fn embed(recipe: &Recipe, phrases: &[String], text_model: &Path) -> anyhow::Result<Self> {
+    /// Embeds the prompts of recipes that share a space, at least one, and the phrases whose mean is
+    /// its centre.
+    pub fn embed(
+        recipes: &[Recipe],
+        phrases: &[String],
+        text_model: &Path,
+    ) -> anyhow::Result<Self> {
+        let first = recipes
+            .first()
+            .context("no recipe, expected at least one")?;
         let tower = TextTower::open(text_model)
             .with_context(|| format!("opening the text model {text_model:?}"))?;
-        ensure!(
-            tower.dim() == recipe.encoder.output(),
-            "the text model gives {} numbers, expected encoder.output, {}",
-            tower.dim(),
-            recipe.encoder.output()
-        );
+        for recipe in recipes {
+            ensure!(
+                tower.dim() == recipe.encoder.output(),
+                "the text model gives {} numbers, expected encoder.output, {}",
+                tower.dim(),
+                recipe.encoder.output()
+            );
+        }
         let mut prompts: Vec<String> = Vec::new();
-        let classes = recipe.classes.iter().flat_map(|class| &class.prompts);
-        for prompt in classes.chain(&recipe.background.prompts).chain(phrases) {
+        let words = recipes.iter().flat_map(|recipe| {
+            let classes = recipe.classes.iter().flat_map(|class| &class.prompts);
+            classes.chain(&recipe.background.prompts)
+        });
+        for prompt in words.chain(phrases) {
             if !prompts.contains(prompt) {
                 prompts.push(prompt.clone());
             }
@@ -218,7 +254,7 @@ impl Anchor {
         }
         let mean = |sum: f64| (sum / phrases.len() as f64) as f32;
         Ok(Self {
-            text_model: recipe.text.model.clone(),
+            text_model: first.text.model.clone(),
             prompts,
             rows: rows.concat(),
             centre: sums.into_iter().map(mean).collect(),

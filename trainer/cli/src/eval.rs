@@ -270,6 +270,11 @@ impl Predictions {
         self.classes.len()
     }
 
+    /// Number of classes that cosines are to.
+    pub fn class_count(&self) -> usize {
+        self.cosines.first().map_or(0, Vec::len)
+    }
+
     /// The class of a sample that is named, among some.
     pub fn named(&self, window: usize, among: &[usize]) -> Option<usize> {
         let cosines = &self.cosines[window];
@@ -279,7 +284,7 @@ impl Predictions {
 
     /// Share of all windows that are named rightly among all classes.
     pub fn accuracy(&self) -> f64 {
-        let all: Vec<usize> = (0..self.cosines.first().map_or(0, Vec::len)).collect();
+        let all: Vec<usize> = (0..self.class_count()).collect();
         self.share(|_| true, &all).unwrap_or(0.0)
     }
 

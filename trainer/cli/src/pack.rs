@@ -206,7 +206,7 @@ impl Contents {
     /// A class that two encoders know by the same words is one class of both.
     fn add_classes(&mut self, recipe: &Recipe) -> anyhow::Result<()> {
         let modality = recipe.modality();
-        for class in &recipe.classes {
+        for class in recipe.classes.iter().filter(|class| class.default) {
             let entries = &mut self.classes.class;
             match entries
                 .iter_mut()

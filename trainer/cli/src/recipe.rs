@@ -137,6 +137,10 @@ fn image() -> Modality {
     Modality::Image
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn one() -> f32 {
     1.0
 }
@@ -196,6 +200,9 @@ pub struct Class {
     pub prompts: Vec<String>,
     /// What the data set calls it.
     pub labels: Vec<String>,
+    /// Whether it is among the classes that a pack has without being asked.
+    #[serde(default = "yes", skip_serializing)]
+    pub default: bool,
 }
 
 /// Phrases that stand for everything else.
@@ -214,6 +221,9 @@ pub struct Group {
     pub name: String,
     /// Names of its classes.
     pub classes: Vec<String>,
+    /// Only samples of people, speakers or sequences whose names begin so; of all by default.
+    #[serde(default)]
+    pub of: String,
 }
 
 impl Recipe {
