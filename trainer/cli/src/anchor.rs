@@ -7,12 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use sensorium_core::bank::class_vector;
+use sensorium_core::bank::{class_vector, normalize};
 use sensorium_engine::text::TextTower;
 use sensorium_model::weights::Weights;
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::Recipe;
+use crate::recipe::{Class, Recipe};
 
 pub mod cache;
 mod checkpoint;
@@ -188,6 +188,9 @@ fn embed_in_space(args: &Args, cache: &AnchorCache) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Cosine of one prompt's embeddings from which two text models are taken for the same.
+const SAME_MODEL_COSINE: f32 = 0.99;
+
 /// Phrases, their embeddings, and the centre of the space.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anchor {
@@ -259,6 +262,88 @@ impl Anchor {
             rows: rows.concat(),
             centre: sums.into_iter().map(mean).collect(),
         })
+    }
+
+    /// Whether a text model is the one that embedded the phrases, by the first of them.
+    ///
+    /// # Errors
+    ///
+    /// Another one.
+    pub fn ensure_made_by(&self, tower: &TextTower) -> anyhow::Result<()> {
+        ensure!(
+            tower.dim() == self.dim(),
+            "it gives {} numbers, expected {}, those of {:?}",
+            tower.dim(),
+            self.dim(),
+            self.text_model
+        );
+        let Some(prompt) = self.prompts.first() else {
+            return Ok(());
+        };
+        let mut pair = [
+            tower.embed(&[prompt])?.remove(0),
+            self.rows[..tower.dim()].to_vec(),
+        ];
+        pair.iter_mut().for_each(|row| normalize(row));
+        let cosine: f32 = pair[0].iter().zip(&pair[1]).map(|(a, b)| a * b).sum();
+        ensure!(
+            cosine >= SAME_MODEL_COSINE,
+            "it embeds {prompt:?} at a cosine of {cosine:.3} to the training's, expected \
+             {SAME_MODEL_COSINE}: it is not {:?}",
+            self.text_model
+        );
+        Ok(())
+    }
+
+    /// Takes in the words of classes that it does not know.
+    ///
+    /// # Errors
+    ///
+    /// Words that it does not know, and no text model to ask, or another than its own.
+    pub fn learn(&mut self, classes: &[Class], text_model: Option<&Path>) -> anyhow::Result<()> {
+        let mut new: Vec<&String> = classes.iter().flat_map(|class| &class.prompts).collect();
+        new.retain(|prompt| !self.prompts.contains(prompt));
+        let Some(first) = new.first() else {
+            return Ok(());
+        };
+        let dir = text_model.with_context(|| {
+            format!("the training does not know the words {first:?}; give --text-model")
+        })?;
+        let tower = TextTower::open(dir).with_context(|| format!("text model {dir:?}"))?;
+        let made = self.ensure_made_by(&tower);
+        made.with_context(|| format!("text model {dir:?}"))?;
+        for prompt in new {
+            self.rows.extend(tower.embed(&[prompt])?.remove(0));
+            self.prompts.push(prompt.clone());
+        }
+        Ok(())
+    }
+
+    /// Takes in the phrases of another anchor of the same space.
+    ///
+    /// # Errors
+    ///
+    /// Another text model, another centre, or other numbers for the same phrase.
+    pub fn join(&mut self, other: Self) -> anyhow::Result<()> {
+        ensure!(
+            self.text_model == other.text_model && self.centre == other.centre,
+            "an earlier training has another text model or centre; one space needs the same \
+             text.phrases"
+        );
+        let dim = self.dim();
+        for (prompt, row) in other.prompts.into_iter().zip(other.rows.chunks_exact(dim)) {
+            match self.prompts.iter().position(|known| *known == prompt) {
+                None => {
+                    self.prompts.push(prompt);
+                    self.rows.extend(row);
+                }
+                Some(place) => ensure!(
+                    self.rows[place * dim..][..dim] == *row,
+                    "an earlier training has other numbers for {prompt:?}"
+                ),
+            }
+        }
+        Ok(())
     }
 
     /// Numbers in an embedding.

@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use rayon::prelude::*;
 use sensorium_core::bank::{ClassBank, normalize};
+use sensorium_engine::classes::Classes;
 use sensorium_model::backend::Inference;
 use sensorium_model::ops::FusedBackend;
 use sensorium_model::{Input, Tower};
@@ -57,6 +58,13 @@ pub struct Args {
     /// how far its numbers are from the others.
     #[arg(long, value_enum, default_value_t = Quantize::None)]
     quantize: Quantize,
+    /// Only the classes of this class file, in its words: what the encoder is worth where somebody
+    /// says it otherwise. Nothing is written then.
+    #[arg(long, value_name = "FILE", conflicts_with = "images")]
+    classes: Option<PathBuf>,
+    /// Folder with the text model, for words of --classes that the training does not know.
+    #[arg(long, value_name = "DIR", requires = "classes")]
+    text_model: Option<PathBuf>,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -65,7 +73,13 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let run = RunDir::open(&args.run)?;
-    let (recipe, anchor, facts) = (run.recipe()?, run.anchor()?, run.facts()?);
+    let (mut recipe, mut anchor, facts) = (run.recipe()?, run.anchor()?, run.facts()?);
+    if let Some(path) = &args.classes {
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {path:?}"))?;
+        let classes = Classes::parse(&text).with_context(|| format!("classes {path:?}"))?;
+        recipe.reword(&classes, path)?;
+        anchor.learn(&recipe.classes, args.text_model.as_deref())?;
+    }
     let samples = Samples::open(&recipe, &args.data)?;
     let split = samples.split(&recipe.split, facts.fold)?;
     ensure!(
@@ -75,28 +89,32 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.data
     );
     let encoder = run.encoder::<Inference>(&Default::default())?;
-    let embedded = embed(&encoder, &samples, &split.held_out)?;
-    let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
-    let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
-    run.write_json(FILE, &report)?;
-    let table = held_out::table(args, &run, &recipe, &anchor, &samples, &embedded)?;
-    table.write(&run.path(table::FILE))?;
+    let measured = |embedded: Embedded| -> anyhow::Result<_> {
+        let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
+        let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
+        let table = held_out::table(args, &run, &recipe, &anchor, &samples, &embedded)?;
+        Ok((report, table))
+    };
+    let keeps = args.classes.is_none();
+    let (report, table) = measured(embed(&encoder, &samples, &split.held_out)?)?;
+    if keeps {
+        run.write_json(FILE, &report)?;
+        table.write(&run.path(table::FILE))?;
+    }
     let int8 = match args.quantize {
         Quantize::None => None,
         Quantize::Int8 => {
             let exported = export(&run, Quantize::Int8)?;
             let encoder = OnnxEncoder::new(&exported.onnx, &samples.shape())?;
-            let embedded = embed(&encoder, &samples, &split.held_out)?;
-            let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
-            let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
-            run.write_json(INT8_FILE, &report)?;
-            let mut other = held_out::table(args, &run, &recipe, &anchor, &samples, &embedded)?;
-            other.name.push_str(", int8");
-            other.write(&run.path(int8::TABLE))?;
-            Some((report, other))
+            let (other, mut others) = measured(embed(&encoder, &samples, &split.held_out)?)?;
+            others.name.push_str(", int8");
+            if keeps {
+                run.write_json(INT8_FILE, &other)?;
+                others.write(&run.path(int8::TABLE))?;
+            }
+            Some(Comparison::new([&report, &other], [&table, &others]))
         }
     };
-    let int8 = int8.map(|(other, others)| Comparison::new([&report, &other], [&table, &others]));
     let broken = samples.tally.broken();
     if broken.broken > 0 {
         eprintln!("{broken}");

@@ -107,7 +107,7 @@ fn measured(run: &RunDir, quantize: Quantize) -> anyhow::Result<Report> {
 #[derive(Debug, Default)]
 struct Contents {
     writer: PackWriter,
-    anchors: Vec<(Space, Anchor)>,
+    spaces: Vec<(String, Anchor)>,
     encoders: Vec<Encoder>,
     provenance: Vec<Provenance>,
     classes: Classes,
@@ -137,15 +137,23 @@ impl Contents {
         Ok(())
     }
 
-    /// Encoders trained against the same words share a space.
+    /// Encoders trained against the same text model and centre share a space, whose words are those of
+    /// all.
     fn add_space(&mut self, recipe: &Recipe, anchor: Anchor) -> anyhow::Result<()> {
         let name = &recipe.text.space;
-        if let Some((_, known)) = self.anchors.iter().find(|(space, _)| space.name == *name) {
-            if *known != anchor {
-                bail!("space {name:?} has other words or numbers in an earlier training");
+        let mut known = self.spaces.iter_mut();
+        match known.find(|(known, _)| known == name) {
+            Some((_, known)) => known
+                .join(anchor)
+                .with_context(|| format!("space {name:?}")),
+            None => {
+                self.spaces.push((name.clone(), anchor));
+                Ok(())
             }
-            return Ok(());
         }
+    }
+
+    fn write_space(&mut self, name: String, anchor: &Anchor) -> anyhow::Result<Space> {
         let member = |file: &str| format!("spaces/{name}/{file}");
         let space = Space {
             name: name.clone(),
@@ -162,8 +170,7 @@ impl Contents {
         self.writer.add(&space.prompts, prompts);
         let prompt_rows = npy::to_bytes(&rows, &anchor.rows)?;
         self.writer.add(&space.prompt_rows, prompt_rows);
-        self.anchors.push((space, anchor));
-        Ok(())
+        Ok(space)
     }
 
     fn add_encoder(&mut self, recipe: &Recipe, onnx: Vec<u8>) -> anyhow::Result<()> {
@@ -237,6 +244,10 @@ impl Contents {
         let name = name
             .or_else(|| Some(self.encoders.first()?.name.clone()))
             .context("there is no encoder")?;
+        let spaces = std::mem::take(&mut self.spaces);
+        let spaces = spaces.into_iter();
+        let spaces = spaces.map(|(name, anchor)| self.write_space(name, &anchor));
+        let spaces = spaces.collect::<anyhow::Result<Vec<_>>>()?;
         const CLASSES: &str = "classes.toml";
         let classes = toml::to_string(&self.classes)?;
         self.writer.add(CLASSES, classes.into_bytes());
@@ -244,7 +255,7 @@ impl Contents {
             format: FORMAT.to_owned(),
             version: VERSION,
             name,
-            spaces: self.anchors.into_iter().map(|(space, _)| space).collect(),
+            spaces,
             encoders: self.encoders,
             classes: CLASSES.to_owned(),
             provenance: self.provenance,
