@@ -19,7 +19,7 @@ mod checkpoint;
 mod conse;
 pub mod embed;
 mod list;
-mod model;
+pub mod model;
 mod pair;
 pub mod space;
 pub mod spec;

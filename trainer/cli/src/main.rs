@@ -22,6 +22,7 @@ mod onnx;
 mod pack;
 mod parity;
 mod progress;
+mod quantize;
 mod recipe;
 mod report;
 mod run;
@@ -44,6 +45,7 @@ enum Command {
     Export(export::Args),
     Pack(pack::Args),
     Parity(parity::Args),
+    Quantize(quantize::Args),
     Report(report::Args),
 }
 
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Pack(args) => pack::run(args).map(|()| ExitCode::SUCCESS),
         Command::Parity(args) => parity::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Report(args) => report::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -6,18 +6,18 @@ use burn::tensor::TensorData;
 use sensorium_core::bank::normalize;
 use sensorium_kernels::dot_f32;
 use sensorium_model::Tower;
-use sensorium_model::backend::Training;
+use sensorium_model::backend::Differentiable;
 use sensorium_model::loss::{InfoNce, info_nce, pair_nce, pair_sigmoid};
 
 use crate::anchor::Anchor;
 use crate::recipe::{PairLossKind, Recipe};
 
 /// Frozen embeddings, and how a batch is held against them.
-pub enum Targets {
+pub enum Targets<B: Differentiable> {
     /// The classes that training may use.
     Words {
         /// `[classes, dim]`.
-        vectors: Tensor<Training, 2>,
+        vectors: Tensor<B, 2>,
         /// Each class's row; none for one that is left out.
         rows: Vec<Option<usize>>,
         /// The loss.
@@ -42,7 +42,7 @@ pub enum Targets {
     },
 }
 
-impl Targets {
+impl<B: Differentiable> Targets<B> {
     /// The words of a recipe.
     pub fn words(
         recipe: &Recipe,
@@ -99,10 +99,10 @@ impl Targets {
     /// pictures.
     pub fn loss(
         &self,
-        encoder: &Tower<Training>,
-        embeddings: Tensor<Training, 2>,
+        encoder: &Tower<B>,
+        embeddings: Tensor<B, 2>,
         wanted: &[usize],
-    ) -> Tensor<Training, 1> {
+    ) -> Tensor<B, 1> {
         let device = embeddings.device();
         let batch = wanted.len();
         match self {
@@ -134,13 +134,13 @@ impl Targets {
                 let row = |&row: &usize| &rows[row * dim..][..*dim];
                 let anchors: Vec<f32> = wanted.iter().flat_map(row).copied().collect();
                 let anchors = TensorData::new(anchors, [batch, *dim]);
-                let anchors = Tensor::<Training, 2>::from_data(anchors, &device);
+                let anchors = Tensor::<B, 2>::from_data(anchors, &device);
                 let embeddings = match scale {
                     Some(scale) => embeddings.mul_scalar(*scale),
                     None => encoder.scale(embeddings),
                 };
                 let groups: Vec<i64> = wanted.iter().map(|&row| same[row / views] as i64).collect();
-                let groups = Tensor::<Training, 1, Int>::from_data(groups.as_slice(), &device);
+                let groups = Tensor::<B, 1, Int>::from_data(groups.as_slice(), &device);
                 if *kind == PairLossKind::Sigmoid {
                     let [row, column] = [0, 1].map(|axis| groups.clone().unsqueeze_dim::<2>(axis));
                     let same = row
