@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use sensorium_core::feature::ImuUnits;
-use sensorium_engine::embed::Recorded;
+use sensorium_engine::embed::{EmbeddedFile, Recorded};
 use sensorium_engine::encode::Encoder;
 use sensorium_pack::npy::Array;
 use sensorium_pack::{Modality, Pack, write_whole};
@@ -64,6 +64,8 @@ pub struct Embedded {
     pub row: usize,
     /// The embedding.
     pub embedding: Vec<f32>,
+    /// Whether it is a sound in which nothing moves.
+    pub is_silent: bool,
 }
 
 impl SenseArgs {
@@ -85,7 +87,10 @@ impl SenseArgs {
         };
         let mut embedded = Vec::new();
         for input in inputs {
-            let rows = encoder.embed_file(input, recorded)?;
+            let EmbeddedFile { rows, is_silent } = encoder.embed_file(input, recorded)?;
+            if is_silent {
+                eprintln!("sensorium: warning: {input:?} is silent: nothing in it moves");
+            }
             embedded.extend(
                 rows.into_iter()
                     .enumerate()
@@ -93,6 +98,7 @@ impl SenseArgs {
                         input: input.clone(),
                         row,
                         embedding,
+                        is_silent,
                     }),
             );
         }
