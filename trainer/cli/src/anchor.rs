@@ -18,14 +18,14 @@ pub mod cache;
 mod checkpoint;
 mod conse;
 pub mod embed;
-mod list;
-mod model;
+pub mod list;
+pub mod model;
 mod pair;
 pub mod space;
 pub mod spec;
 mod table;
 #[cfg(test)]
-mod tiny;
+pub mod tiny;
 mod token;
 mod tower;
 

@@ -16,7 +16,7 @@ mod encoder;
 mod example;
 
 pub use compare::{MAX_ABS, embed_onnx};
-pub use example::examples;
+pub use example::{examples, examples_of};
 
 /// Writes the encoder as ONNX and compares it with the original.
 #[derive(Debug, clap::Args)]

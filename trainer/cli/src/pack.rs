@@ -124,22 +124,7 @@ impl Contents {
             }
             return Ok(());
         }
-        let member = |file: &str| format!("spaces/{name}/{file}");
-        let space = Space {
-            name: name.clone(),
-            dim: anchor.dim(),
-            text_model: anchor.text_model.clone(),
-            centre: member("centre.npy"),
-            prompts: member("prompts.json"),
-            prompt_rows: member("prompt_rows.npy"),
-        };
-        let rows = [anchor.prompts.len(), anchor.dim()];
-        let centre = npy::to_bytes(&[anchor.dim()], &anchor.centre)?;
-        self.writer.add(&space.centre, centre);
-        let prompts = serde_json::to_vec_pretty(&anchor.prompts)?;
-        self.writer.add(&space.prompts, prompts);
-        let prompt_rows = npy::to_bytes(&rows, &anchor.rows)?;
-        self.writer.add(&space.prompt_rows, prompt_rows);
+        let space = add_words(&mut self.writer, name, &anchor)?;
         self.anchors.push((space, anchor));
         Ok(())
     }
@@ -229,6 +214,27 @@ impl Contents {
         };
         Ok(self.writer.to_bytes(manifest)?)
     }
+}
+
+/// The members of a space, and what the manifest says of it.
+pub fn add_words(writer: &mut PackWriter, name: &str, anchor: &Anchor) -> anyhow::Result<Space> {
+    let member = |file: &str| format!("spaces/{name}/{file}");
+    let space = Space {
+        name: name.to_owned(),
+        dim: anchor.dim(),
+        text_model: anchor.text_model.clone(),
+        centre: member("centre.npy"),
+        prompts: member("prompts.json"),
+        prompt_rows: member("prompt_rows.npy"),
+    };
+    let rows = [anchor.prompts.len(), anchor.dim()];
+    let centre = npy::to_bytes(&[anchor.dim()], &anchor.centre)?;
+    writer.add(&space.centre, centre);
+    let prompts = serde_json::to_vec_pretty(&anchor.prompts)?;
+    writer.add(&space.prompts, prompts);
+    let prompt_rows = npy::to_bytes(&rows, &anchor.rows)?;
+    writer.add(&space.prompt_rows, prompt_rows);
+    Ok(space)
 }
 
 /// Most people, speakers or sequences that are named one by one.

@@ -109,6 +109,17 @@ impl Model {
             .collect())
     }
 
+    /// Names of the outputs.
+    pub fn outputs(&self) -> anyhow::Result<Vec<String>> {
+        let name = |outlet: &OutletId| {
+            let label = self.model.outlet_label(*outlet);
+            label
+                .unwrap_or(&self.model.node(outlet.node).name)
+                .to_owned()
+        };
+        Ok(self.model.output_outlets()?.iter().map(name).collect())
+    }
+
     /// The lengths of an input's axes as the file has them, those that are fixed.
     pub fn input_shape(&self, input: usize) -> anyhow::Result<Vec<Option<usize>>> {
         let shape = &self.model.input_fact(input)?.shape;
@@ -123,19 +134,16 @@ impl Model {
     /// The place of an output. One that is not said is the only one.
     fn output(&self, output: Option<&Output>) -> anyhow::Result<OutletId> {
         let outlets = self.model.output_outlets()?;
-        let name = |outlet: &OutletId| {
-            let label = self.model.outlet_label(*outlet);
-            label
-                .unwrap_or(&self.model.node(outlet.node).name)
-                .to_owned()
-        };
+        let names = self.outputs()?;
         let found = match output {
             None if outlets.len() == 1 => outlets.first(),
             None => None,
             Some(Output::Index(index)) => outlets.get(*index),
-            Some(Output::Name(wanted)) => outlets.iter().find(|outlet| name(outlet) == *wanted),
+            Some(Output::Name(wanted)) => {
+                let place = names.iter().position(|name| name == wanted);
+                place.and_then(|place| outlets.get(place))
+            }
         };
-        let names: Vec<String> = outlets.iter().map(name).collect();
         found.copied().with_context(|| match output {
             None => format!("{:?} has several outputs, say which: {names:?}", self.path),
             Some(Output::Index(index)) => {
