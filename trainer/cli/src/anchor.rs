@@ -20,6 +20,7 @@ mod conse;
 pub mod embed;
 pub mod list;
 pub mod model;
+pub mod packed;
 mod pair;
 pub mod space;
 pub mod spec;

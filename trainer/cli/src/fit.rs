@@ -1,4 +1,4 @@
-//! `fit`: trains an encoder against frozen words or pictures.
+//! `fit`: trains an encoder against frozen words or pictures, or by a teacher.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ use sensorium_model::backend;
 use sensorium_model::loss::InfoNce;
 
 use crate::anchor::cache::AnchorCache;
+use crate::anchor::packed::PackSpace;
 use crate::anchor::space::AnchorSpace;
 use crate::anchor::spec::open_space;
 use crate::anchor::{Anchor, read_phrases};
@@ -16,12 +17,14 @@ use crate::recipe::{Binding, Recipe};
 use crate::run::{Facts, RunDir};
 use crate::samples::Samples;
 
+mod mixture;
 mod picture;
 mod schedule;
 mod state;
 mod target;
 mod train;
 
+use mixture::Mixtures;
 pub use picture::Pictures;
 use target::Targets;
 use train::Training;
@@ -55,7 +58,10 @@ pub struct Args {
     /// latter.
     #[arg(long, value_name = "SPACE.toml|RUN_DIR")]
     images: Option<PathBuf>,
-    /// Where embeddings of pictures are kept, to be computed once [default: beside the training].
+    /// The pack whose encoder of the same sense teaches this one, if the recipe binds to a teacher.
+    #[arg(long, value_name = "FILE.pack")]
+    teacher: Option<PathBuf>,
+    /// Where embeddings of pictures and mixtures are kept, to be computed once [default: beside the training].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// The training's folder.
@@ -114,7 +120,26 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "has no use"
         }
     );
+    let has_teacher = matches!(recipe.binding, Binding::Teacher { .. });
+    ensure!(
+        has_teacher == args.teacher.is_some(),
+        "the recipe {}, so --teacher {}",
+        if has_teacher {
+            "binds to a teacher"
+        } else {
+            "does not bind to a teacher"
+        },
+        if has_teacher {
+            "is needed"
+        } else {
+            "has no use"
+        }
+    );
     let anchor = words(args, &recipe)?;
+    let teacher = match &args.teacher {
+        None => None,
+        Some(path) => Some(PackSpace::open(path, &recipe, &anchor)?),
+    };
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads as usize)
@@ -131,7 +156,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // pictures it needs none.
     split.training.retain(|&item| {
         let class = samples.items()[item].class;
-        class.map_or(binds_images, |class| recipe.is_seen(class))
+        class.map_or(binds_images || has_teacher, |class| recipe.is_seen(class))
     });
     ensure!(
         split.training.len() >= recipe.training.batch,
@@ -155,7 +180,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args,
         epochs,
         &split,
-        images.as_ref().map(|(space, _)| &**space),
+        match (&images, &teacher) {
+            (Some((space, _)), _) => Some(&**space),
+            (None, Some(teacher)) => Some(teacher),
+            (None, None) => None,
+        },
     );
     let run = RunDir::begin(
         &args.out,
@@ -175,7 +204,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         recipe.name,
         backend::NAME
     );
-    let (targets, pictures) = bound_to(&recipe, &anchor, &samples, &split, images.as_ref())?;
+    let (targets, pictures, mixtures) = match &teacher {
+        Some(teacher) => {
+            let folder = args.cache.clone();
+            let cache = AnchorCache::open(&folder.unwrap_or_else(|| args.out.join("anchors")))?;
+            let (targets, mixtures) =
+                taught(&recipe, &samples, &split, (teacher, &cache), args.seed)?;
+            (targets, None, Some(mixtures))
+        }
+        None => {
+            let bound = bound_to(&recipe, &anchor, &samples, &split, images.as_ref())?;
+            (bound.0, bound.1, None)
+        }
+    };
     let training = Training {
         recipe: &recipe,
         anchor: &anchor,
@@ -183,6 +224,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         split: &split,
         targets: &targets,
         pictures: pictures.as_ref(),
+        mixtures: mixtures.as_ref(),
         run: &run,
         seed: args.seed,
         epochs,
@@ -224,6 +266,37 @@ fn words(args: &Args, recipe: &Recipe) -> anyhow::Result<Anchor> {
     Ok(anchor)
 }
 
+/// What a teacher says of mixtures of the samples.
+fn taught(
+    recipe: &Recipe,
+    samples: &Samples,
+    split: &Split,
+    (teacher, cache): (&PackSpace, &AnchorCache),
+    seed: u64,
+) -> anyhow::Result<(Targets, Mixtures)> {
+    let Binding::Teacher {
+        mixtures,
+        parts,
+        softer_db,
+        temperature,
+        pull,
+    } = recipe.binding
+    else {
+        anyhow::bail!("the recipe does not bind to a teacher");
+    };
+    let sampler = samples.sampler(&split.training, recipe.training.class_balance);
+    let kind = mixture::Kind {
+        count: mixtures,
+        parts,
+        softer_db,
+        seed,
+    };
+    let (mixtures, rows) = Mixtures::make(samples, &sampler, kind, teacher, cache)?;
+    let words = teacher.words()?;
+    let targets = Targets::teacher(rows, words, recipe.encoder.output(), temperature, pull);
+    Ok((targets, mixtures))
+}
+
 /// What the recipe binds to: its words, or the pictures of its samples.
 fn bound_to(
     recipe: &Recipe,
@@ -251,6 +324,7 @@ fn bound_to(
             same_above,
             views,
         } => (sense, loss, temperature, same_above, views),
+        Binding::Teacher { .. } => anyhow::bail!("--teacher is needed"),
     };
     let (space, cache) = images.context("--images is needed")?;
     ensure!(
@@ -299,6 +373,9 @@ fn facts(args: &Args, epochs: usize, split: &Split, space: Option<&dyn AnchorSpa
     );
     if let Some(images) = &args.images {
         command.push_str(&format!(" --images {}", name(images)));
+    }
+    if let Some(teacher) = &args.teacher {
+        command.push_str(&format!(" --teacher {}", name(teacher)));
     }
     for group in &args.hold_out {
         command.push_str(&format!(" --hold-out {group:?}"));

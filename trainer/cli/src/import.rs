@@ -7,6 +7,8 @@ mod head;
 mod names;
 mod sounds;
 mod tagger;
+#[cfg(test)]
+mod tests;
 
 /// Makes packs of what others trained.
 #[derive(Debug, clap::Args)]

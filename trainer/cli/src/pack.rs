@@ -39,6 +39,15 @@ fn binding(recipe: &Recipe, facts: &Facts) -> String {
              the names and descriptions of its classes. It was not bound through images as \
              ImageBind's encoders are, and its space is the text model's."
         ),
+        Binding::Teacher { mixtures, .. } => format!(
+            "Taught by another encoder of {sense} (a pack, {}): trained on {mixtures} mixtures of \
+             recordings to score words as that one does. What words mean for {sense} it has from \
+             its teacher; its space is that of {text}.",
+            facts
+                .images
+                .as_deref()
+                .map_or("unknown", |id| &id[..id.len().min(16)])
+        ),
         Binding::Images { sense: bound, .. } => format!(
             "Bound through {bound}: trained on pairs of {sense} and {bound} alone, against frozen \
              embeddings of the latter (space {}). It never met a word; text names it because the \

@@ -19,6 +19,7 @@ use sensorium_model::{Input, Tower, cache};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::mixture::Mixtures;
 use super::picture::Pictures;
 use super::schedule::OneCycle;
 use super::state::{Progress, State};
@@ -50,6 +51,8 @@ pub struct Training<'a> {
     pub targets: &'a Targets,
     /// The pictures among them, if it is pictures.
     pub pictures: Option<&'a Pictures>,
+    /// The mixtures, if a teacher speaks of those.
+    pub mixtures: Option<&'a Mixtures>,
     /// Where it is kept.
     pub run: &'a RunDir,
     /// Of all that is random.
@@ -70,7 +73,8 @@ struct EpochMetrics {
     samples_per_s: f64,
 }
 
-/// One sample of a batch: what the encoder is given, and the class or picture that it belongs to.
+/// One sample of a batch: what the encoder is given, and the class, picture or mixture that it
+/// belongs to.
 struct Bound {
     features: Vec<f32>,
     wanted: usize,
@@ -97,7 +101,11 @@ impl Training<'_> {
         .resume(self.run, &device)?;
         let training = &self.split.training;
         let sampler = self.samples.sampler(training, config.class_balance);
-        let steps = (self.samples.epoch_len(training) / config.batch).max(1);
+        let epoch = match self.mixtures {
+            Some(mixtures) => mixtures.len(),
+            None => self.samples.epoch_len(training),
+        };
+        let steps = (epoch / config.batch).max(1);
         let cycle = OneCycle::new(config.learning_rate, self.epochs * steps, config.warmup);
         let stop = stop_flag()?;
         if state.progress != Progress::default() {
@@ -234,6 +242,12 @@ impl Training<'_> {
             step,
             &self.samples.tally,
             |_, random| {
+                if let Some(mixtures) = self.mixtures {
+                    let wanted = random.random_range(0..mixtures.len());
+                    let mut features = mixtures.features(wanted);
+                    self.samples.mask(&mut features, random);
+                    return Ok(Bound { features, wanted });
+                }
                 loop {
                     let item = sampler.draw(random);
                     let (wanted, view) = match self.pictures {
