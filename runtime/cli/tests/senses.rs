@@ -7,8 +7,9 @@ mod tiny;
 use std::process::Command;
 
 use sensorium_core::feature::{FrontEnd, Processor};
+use sensorium_pack::Modality;
 use sensorium_pack::npy::Array;
-use sensorium_testkit::averages;
+use sensorium_testkit::{Tiny, averages, tiny_pack};
 use serde_json::Value;
 use tiny::{Folder, distances, npy16, pgm, pgm16, png, tones, wav};
 
@@ -272,4 +273,39 @@ fn words_share_the_space_of_their_sense() {
         &[&blue, "--text", "blue", "--text", "red"],
     );
     assert!(cosine(&rows[0], &rows[1]) > 0.999 && cosine(&rows[0], &rows[2]).abs() < 0.01);
+}
+
+#[test]
+fn a_clip_goes_to_the_encoder_of_clips_and_a_still_to_that_of_stills() {
+    /// Where a clip of two frames of bytes is warm, in each of them.
+    const CLIP: &str = r#"{"kind": "frames", "of": "thermal", "frames": 2, "height": 4, "width": 4,
+        "range": [0, 255], "scale": 255}"#;
+    let folder = Folder::new();
+    let tiny = |front_end| Tiny {
+        modality: Modality::Thermal,
+        front_end,
+        words: &["top", "bottom"],
+    };
+    folder.file("tiny.pack", tiny_pack(&[tiny(tiny::THERMAL), tiny(CLIP)]));
+    // Warm below in the first frame, cold in the second: by halves of the picture "bottom", by frames
+    // "top", which here stands for what comes first.
+    let (cold, warm) = ([10; 8], [250; 8]);
+    let first = [cold, warm].concat();
+    let second = [10; 16];
+    let frames: Vec<u16> = [&first[..], &second]
+        .concat()
+        .iter()
+        .map(|v| u16::from(*v))
+        .collect();
+    let still = folder.file("still.pgm", pgm(4, &first));
+    let clip = folder.file("clip.npy", npy16("2, 4, 4", &frames));
+    let one = folder.file("one.npy", npy16("1, 4, 4", &frames[..16]));
+    let named = classify(&folder, "thermal", &[&still, &clip, &one]);
+    let named: Vec<&str> = named.iter().map(best).collect();
+    assert_eq!(named, ["bottom", "top", "bottom"]);
+    std::fs::create_dir(folder.path("frames")).unwrap();
+    folder.file("frames/0.pgm", pgm(4, &first));
+    folder.file("frames/1.pgm", pgm(4, &[10; 16]));
+    let named = classify(&folder, "thermal", &[&folder.name("frames")]);
+    assert_eq!(best(&named[0]), "top");
 }

@@ -14,6 +14,7 @@ use sensorium_core::feature::{Clip, FramesOf, ImuUnits, Processor, depth_m};
 use sensorium_media::clip::{self, ClipError};
 use sensorium_media::picture::{self, PictureError};
 use sensorium_media::{NumberArray, Numbers, OpenError, Sound, SoundError};
+use sensorium_pack::{Modality, Pack};
 use thiserror::Error;
 
 use crate::encode::{EncodeError, Encoder};
@@ -84,6 +85,54 @@ pub struct EmbeddedFile {
     /// Whether it is a sound in which nothing ever moves. It has an embedding all the same, since
     /// silence may be what is listened for.
     pub is_silent: bool,
+}
+
+/// The encoders of a pack for one sense: one, or one of stills and one of clips.
+#[derive(Debug, Clone)]
+pub struct Encoders(Vec<Encoder>);
+
+impl Encoders {
+    /// Loads and self-tests them.
+    ///
+    /// # Errors
+    ///
+    /// The pack has none, or one that cannot be used.
+    pub fn load(pack: &Pack, modality: Modality) -> Result<Self, EncodeError> {
+        let manifest = pack.manifest();
+        let entries = manifest.encoders.iter();
+        let of_sense = entries.filter(|entry| entry.modality == modality);
+        let encoders = of_sense
+            .map(|entry| Encoder::load_entry(pack, entry))
+            .collect::<Result<Vec<_>, _>>()?;
+        if encoders.is_empty() {
+            return Err(EncodeError::NoEncoder {
+                pack: manifest.name.clone(),
+                modality,
+            });
+        }
+        Ok(Self(encoders))
+    }
+
+    /// All of them, in the pack's order.
+    #[must_use]
+    pub fn all(&self) -> &[Encoder] {
+        &self.0
+    }
+
+    /// The place of the encoder that takes a file: of clips or of stills, as the file is, where the
+    /// pack has both; else the first.
+    ///
+    /// # Errors
+    ///
+    /// A file that has to be looked into and cannot be read.
+    pub fn for_file(&self, path: &Path) -> Result<usize, EmbedError> {
+        let of_clips = |encoder: &Encoder| matches!(encoder.processor(), Processor::Frames(_));
+        let place = |clips: bool| self.0.iter().position(|encoder| of_clips(encoder) == clips);
+        let (Some(clips), Some(stills)) = (place(true), place(false)) else {
+            return Ok(0);
+        };
+        Ok(if clip::is_clip(path)? { clips } else { stills })
+    }
 }
 
 impl Encoder {

@@ -77,6 +77,19 @@ pub fn open(path: &Path) -> Result<NumberArray, ClipError> {
     Ok(file::open(path, from_bytes)?)
 }
 
+/// Whether a path holds more than one frame, or may: a folder, or an array of several.
+///
+/// # Errors
+///
+/// An array that cannot be read, or holds no frames.
+pub fn is_clip(path: &Path) -> Result<bool, ClipError> {
+    let is_array = |path: &Path| {
+        let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+        extension == "npy" || extension == "npz"
+    };
+    Ok(path.is_dir() || is_array(path) && open(path)?.shape[0] > 1)
+}
+
 /// As [`open`], from the bytes of a file.
 ///
 /// # Errors

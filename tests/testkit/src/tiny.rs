@@ -9,11 +9,11 @@ use sensorium_pack::{
 
 use crate::onnx::averaging_encoder;
 
-/// An encoder with a space of its own. Its features are cut into as many equal parts as there are
+/// An encoder with a space of its own, or, of a sense that there is already, in that one's. Its features are cut into as many equal parts as there are
 /// words; the means of the parts, normalised, are the embedding, so each word is an axis.
 #[derive(Debug, Clone)]
 pub struct Tiny {
-    /// The sense, which is the encoder's name too.
+    /// The sense, which is the name of its first encoder too.
     pub modality: Modality,
     /// Its front end, as a manifest has it.
     pub front_end: &'static str,
@@ -43,7 +43,14 @@ fn build(tiny: &[Tiny]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         words,
     } in tiny
     {
-        let (name, dim) = (modality.name(), words.len());
+        let dim = words.len();
+        let is_second = encoders
+            .iter()
+            .any(|known: &Encoder| known.modality == *modality);
+        let name = match is_second {
+            true => format!("{modality} too"),
+            false => modality.to_string(),
+        };
         let front_end: FrontEnd = serde_json::from_str(front_end)?;
         let shape = [&[1], &front_end.build()?.output_shape()[..]].concat();
         let len: usize = shape.iter().product();
@@ -56,23 +63,29 @@ fn build(tiny: &[Tiny]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
         let input: Vec<f32> = (0..len).map(|at| 1.0 - at as f32 / len as f32).collect();
         let output = averages(&input, dim);
         add("encoder.onnx", averaging_encoder(&shape[1..], dim));
-        add("centre.npy", npy::to_bytes(&[dim], &vec![0.0; dim])?);
-        add("prompts.json", serde_json::to_vec(words)?);
-        add("prompts.npy", npy::to_bytes(&[dim, dim], &axes)?);
+        if !is_second {
+            add("centre.npy", npy::to_bytes(&[dim], &vec![0.0; dim])?);
+            add("prompts.json", serde_json::to_vec(words)?);
+            add("prompts.npy", npy::to_bytes(&[dim, dim], &axes)?);
+            spaces.push(Space {
+                name: format!("{modality} words"),
+                dim,
+                text_model: "none".into(),
+                centre: member("centre.npy"),
+                prompts: member("prompts.json"),
+                prompt_rows: member("prompts.npy"),
+            });
+        }
         add("input.npy", npy::to_bytes(&shape, &input)?);
         add("output.npy", npy::to_bytes(&[1, dim], &output)?);
-        spaces.push(Space {
-            name: format!("{name} words"),
-            dim,
-            text_model: "none".into(),
-            centre: member("centre.npy"),
-            prompts: member("prompts.json"),
-            prompt_rows: member("prompts.npy"),
-        });
+        let golden = Golden {
+            input: member("input.npy"),
+            output: member("output.npy"),
+            max_abs: 1e-5,
+        };
         encoders.push(Encoder {
-            name: name.into(),
             modality: *modality,
-            space: format!("{name} words"),
+            space: format!("{modality} words"),
             model: member("encoder.onnx"),
             front_end,
             scoring: Scoring {
@@ -80,16 +93,13 @@ fn build(tiny: &[Tiny]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
                 enter: 0.5,
                 exit: 0.3,
             },
-            golden: Golden {
-                input: member("input.npy"),
-                output: member("output.npy"),
-                max_abs: 1e-5,
-            },
+            golden,
+            name,
         });
-        for word in *words {
+        for word in words.iter().filter(|_| !is_second) {
             writeln!(
                 classes,
-                "[[class]]\nname = {word:?}\nmodalities = [{name:?}]"
+                "[[class]]\nname = {word:?}\nmodalities = [\"{modality}\"]"
             )?;
         }
     }

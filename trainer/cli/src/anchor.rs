@@ -7,12 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use sensorium_core::bank::class_vector;
+use sensorium_core::bank::{class_vector, normalize};
 use sensorium_engine::text::TextTower;
 use sensorium_model::weights::Weights;
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::Recipe;
+use crate::recipe::{Class, Recipe};
 
 pub mod cache;
 mod checkpoint;
@@ -38,6 +38,7 @@ use table::{Index, Table};
 /// What `anchor --help` ends with.
 const EXAMPLE: &str = r#"Examples:
   sensorium-train anchor recipe.toml --text-model minilm --out words.safetensors
+  sensorium-train anchor imu.toml audio.toml --text-model minilm --out words.safetensors
   sensorium-train anchor space.toml --images photos --texts names.txt --cache anchors --out photos.safetensors
 
 A space of two ONNX files, here SigLIP's as model hubs have them (paths are relative to the file):
@@ -67,9 +68,9 @@ Other kinds: "conse" (a classifier and a text model), "checkpoint" (an ImageBind
     group = clap::ArgGroup::new("content").args(["images", "texts"]).multiple(true)
 )]
 pub struct Args {
-    /// The recipe, or what the space is made of.
-    #[arg(value_name = "FILE.toml")]
-    file: PathBuf,
+    /// The recipe, or several whose encoders share a space, or what a space is made of.
+    #[arg(value_name = "FILE.toml", required = true)]
+    files: Vec<PathBuf>,
     /// Of a recipe: folder with the text model, model.onnx and tokenizer.json.
     #[arg(
         long,
@@ -102,9 +103,25 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn embed_recipe(args: &Args, text_model: &Path) -> anyhow::Result<()> {
-    let recipe = Recipe::open(&args.file)?;
-    let phrases = read_phrases(&args.file, &recipe)?;
-    let anchor = Anchor::embed(&recipe, &phrases, text_model)?;
+    let open = |path: &PathBuf| -> anyhow::Result<_> {
+        let recipe = Recipe::open(path)?;
+        let phrases = read_phrases(path, &recipe)?;
+        Ok((recipe, phrases))
+    };
+    let opened = args.files.iter().map(open);
+    let (recipes, phrases): (Vec<_>, Vec<_>) = opened
+        .collect::<anyhow::Result<Vec<_>>>()?
+        .into_iter()
+        .unzip();
+    for (path, (recipe, other)) in args.files.iter().zip(recipes.iter().zip(&phrases)) {
+        ensure!(
+            recipe.text.model == recipes[0].text.model && *other == phrases[0],
+            "{path:?} has another text.model, or other text.phrases, than {:?}, expected one \
+             space",
+            args.files[0]
+        );
+    }
+    let anchor = Anchor::embed(&recipes, &phrases[0], text_model)?;
     anchor.to_weights()?.write(&args.out)?;
     eprintln!(
         "{} phrases of {} numbers in {:?}",
@@ -116,7 +133,13 @@ fn embed_recipe(args: &Args, text_model: &Path) -> anyhow::Result<()> {
 }
 
 fn embed_in_space(args: &Args, cache: &AnchorCache) -> anyhow::Result<()> {
-    let spec = AnchorSpec::read(&args.file)?;
+    let [file] = &args.files[..] else {
+        anyhow::bail!(
+            "{} files, expected one that says what a space is made of",
+            args.files.len()
+        );
+    };
+    let spec = AnchorSpec::read(file)?;
     // First what is cheap, so that a mistake shows before models are loaded.
     let pictures = list::pictures(&args.images)?;
     let texts = match &args.texts {
@@ -127,10 +150,10 @@ fn embed_in_space(args: &Args, cache: &AnchorCache) -> anyhow::Result<()> {
             texts
         }
     };
-    let base = args.file.parent().unwrap_or(Path::new(""));
+    let base = file.parent().unwrap_or(Path::new(""));
     let space = spec
         .open(base, cache)
-        .with_context(|| format!("{:?}", args.file))?;
+        .with_context(|| format!("{file:?}"))?;
     let mut embedder = Embedder::new(space.as_ref(), cache)?;
     let image_rows = embedder.images(&pictures, |path| spec.picture(path))?;
     let words: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -166,6 +189,9 @@ fn embed_in_space(args: &Args, cache: &AnchorCache) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Cosine of one prompt's embeddings from which two text models are taken for the same.
+const SAME_MODEL_COSINE: f32 = 0.99;
+
 /// Phrases, their embeddings, and the centre of the space.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anchor {
@@ -191,19 +217,32 @@ const ROWS: &str = "prompt_rows";
 const CENTRE: &str = "centre";
 
 impl Anchor {
-    /// Embeds a recipe's prompts, and the phrases whose mean is the centre.
-    pub fn embed(recipe: &Recipe, phrases: &[String], text_model: &Path) -> anyhow::Result<Self> {
+    /// Embeds the prompts of recipes that share a space, at least one, and the phrases whose mean is
+    /// its centre.
+    pub fn embed(
+        recipes: &[Recipe],
+        phrases: &[String],
+        text_model: &Path,
+    ) -> anyhow::Result<Self> {
+        let first = recipes
+            .first()
+            .context("no recipe, expected at least one")?;
         let tower = TextTower::open(text_model)
             .with_context(|| format!("opening the text model {text_model:?}"))?;
-        ensure!(
-            tower.dim() == recipe.encoder.output(),
-            "the text model gives {} numbers, expected encoder.output, {}",
-            tower.dim(),
-            recipe.encoder.output()
-        );
+        for recipe in recipes {
+            ensure!(
+                tower.dim() == recipe.encoder.output(),
+                "the text model gives {} numbers, expected encoder.output, {}",
+                tower.dim(),
+                recipe.encoder.output()
+            );
+        }
         let mut prompts: Vec<String> = Vec::new();
-        let classes = recipe.classes.iter().flat_map(|class| &class.prompts);
-        for prompt in classes.chain(&recipe.background.prompts).chain(phrases) {
+        let words = recipes.iter().flat_map(|recipe| {
+            let classes = recipe.classes.iter().flat_map(|class| &class.prompts);
+            classes.chain(&recipe.background.prompts)
+        });
+        for prompt in words.chain(phrases) {
             if !prompts.contains(prompt) {
                 prompts.push(prompt.clone());
             }
@@ -219,11 +258,93 @@ impl Anchor {
         }
         let mean = |sum: f64| (sum / phrases.len() as f64) as f32;
         Ok(Self {
-            text_model: recipe.text.model.clone(),
+            text_model: first.text.model.clone(),
             prompts,
             rows: rows.concat(),
             centre: sums.into_iter().map(mean).collect(),
         })
+    }
+
+    /// Whether a text model is the one that embedded the phrases, by the first of them.
+    ///
+    /// # Errors
+    ///
+    /// Another one.
+    pub fn ensure_made_by(&self, tower: &TextTower) -> anyhow::Result<()> {
+        ensure!(
+            tower.dim() == self.dim(),
+            "it gives {} numbers, expected {}, those of {:?}",
+            tower.dim(),
+            self.dim(),
+            self.text_model
+        );
+        let Some(prompt) = self.prompts.first() else {
+            return Ok(());
+        };
+        let mut pair = [
+            tower.embed(&[prompt])?.remove(0),
+            self.rows[..tower.dim()].to_vec(),
+        ];
+        pair.iter_mut().for_each(|row| normalize(row));
+        let cosine: f32 = pair[0].iter().zip(&pair[1]).map(|(a, b)| a * b).sum();
+        ensure!(
+            cosine >= SAME_MODEL_COSINE,
+            "it embeds {prompt:?} at a cosine of {cosine:.3} to the training's, expected \
+             {SAME_MODEL_COSINE}: it is not {:?}",
+            self.text_model
+        );
+        Ok(())
+    }
+
+    /// Takes in the words of classes that it does not know.
+    ///
+    /// # Errors
+    ///
+    /// Words that it does not know, and no text model to ask, or another than its own.
+    pub fn learn(&mut self, classes: &[Class], text_model: Option<&Path>) -> anyhow::Result<()> {
+        let mut new: Vec<&String> = classes.iter().flat_map(|class| &class.prompts).collect();
+        new.retain(|prompt| !self.prompts.contains(prompt));
+        let Some(first) = new.first() else {
+            return Ok(());
+        };
+        let dir = text_model.with_context(|| {
+            format!("the training does not know the words {first:?}; give --text-model")
+        })?;
+        let tower = TextTower::open(dir).with_context(|| format!("text model {dir:?}"))?;
+        let made = self.ensure_made_by(&tower);
+        made.with_context(|| format!("text model {dir:?}"))?;
+        for prompt in new {
+            self.rows.extend(tower.embed(&[prompt])?.remove(0));
+            self.prompts.push(prompt.clone());
+        }
+        Ok(())
+    }
+
+    /// Takes in the phrases of another anchor of the same space.
+    ///
+    /// # Errors
+    ///
+    /// Another text model, another centre, or other numbers for the same phrase.
+    pub fn join(&mut self, other: Self) -> anyhow::Result<()> {
+        ensure!(
+            self.text_model == other.text_model && self.centre == other.centre,
+            "an earlier training has another text model or centre; one space needs the same \
+             text.phrases"
+        );
+        let dim = self.dim();
+        for (prompt, row) in other.prompts.into_iter().zip(other.rows.chunks_exact(dim)) {
+            match self.prompts.iter().position(|known| *known == prompt) {
+                None => {
+                    self.prompts.push(prompt);
+                    self.rows.extend(row);
+                }
+                Some(place) => ensure!(
+                    self.rows[place * dim..][..dim] == *row,
+                    "an earlier training has other numbers for {prompt:?}"
+                ),
+            }
+        }
+        Ok(())
     }
 
     /// Numbers in an embedding.

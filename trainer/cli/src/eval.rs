@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use rayon::prelude::*;
 use sensorium_core::bank::{ClassBank, normalize};
+use sensorium_engine::classes::Classes;
 use sensorium_model::backend::Inference;
 use sensorium_model::{Input, Tower};
 
@@ -41,6 +42,13 @@ pub struct Args {
     /// Where embeddings of pictures are kept [default: beside the training].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Only the classes of this class file, in its words: what the encoder is worth where somebody
+    /// says it otherwise. Nothing is written then.
+    #[arg(long, value_name = "FILE", conflicts_with = "images")]
+    classes: Option<PathBuf>,
+    /// Folder with the text model, for words of --classes that the training does not know.
+    #[arg(long, value_name = "DIR", requires = "classes")]
+    text_model: Option<PathBuf>,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -49,7 +57,13 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let run = RunDir::open(&args.run)?;
-    let (recipe, anchor, facts) = (run.recipe()?, run.anchor()?, run.facts()?);
+    let (mut recipe, mut anchor, facts) = (run.recipe()?, run.anchor()?, run.facts()?);
+    if let Some(path) = &args.classes {
+        let text = std::fs::read_to_string(path).with_context(|| format!("reading {path:?}"))?;
+        let classes = Classes::parse(&text).with_context(|| format!("classes {path:?}"))?;
+        recipe.reword(&classes, path)?;
+        anchor.learn(&recipe.classes, args.text_model.as_deref())?;
+    }
     let samples = Samples::open(&recipe, &args.data)?;
     let split = samples.split(&recipe.split, facts.fold)?;
     ensure!(
@@ -62,9 +76,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let embedded = embed(&encoder, &samples, &split.held_out)?;
     let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
     let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
-    run.write_json("eval.json", &report)?;
-    let table = held_out::table(args, &run, &recipe, &anchor, &samples, &embedded)?;
-    table.write(&run.path(table::FILE))?;
+    if args.classes.is_none() {
+        run.write_json("eval.json", &report)?;
+        let table = held_out::table(args, &run, &recipe, &anchor, &samples, &embedded)?;
+        table.write(&run.path(table::FILE))?;
+    }
     let broken = samples.tally.broken();
     if broken.broken > 0 {
         eprintln!("{broken}");
@@ -198,6 +214,11 @@ impl Predictions {
         self.classes.len()
     }
 
+    /// Number of classes that cosines are to.
+    pub fn class_count(&self) -> usize {
+        self.cosines.first().map_or(0, Vec::len)
+    }
+
     /// The class of a sample that is named, among some.
     pub fn named(&self, window: usize, among: &[usize]) -> Option<usize> {
         let cosines = &self.cosines[window];
@@ -207,7 +228,7 @@ impl Predictions {
 
     /// Share of all windows that are named rightly among all classes.
     pub fn accuracy(&self) -> f64 {
-        let all: Vec<usize> = (0..self.cosines.first().map_or(0, Vec::len)).collect();
+        let all: Vec<usize> = (0..self.class_count()).collect();
         self.share(|_| true, &all).unwrap_or(0.0)
     }
 

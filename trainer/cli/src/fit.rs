@@ -242,7 +242,10 @@ fn words(args: &Args, recipe: &Recipe) -> anyhow::Result<Anchor> {
     let of_run = args.images.as_ref().filter(|path| path.is_dir());
     let anchor = match (&args.anchor, &args.text_model, of_run) {
         (Some(path), _, _) => Anchor::open(path)?,
-        (None, Some(dir), _) => Anchor::embed(recipe, &read_phrases(&args.recipe, recipe)?, dir)?,
+        (None, Some(dir), _) => {
+            let phrases = read_phrases(&args.recipe, recipe)?;
+            Anchor::embed(std::slice::from_ref(recipe), &phrases, dir)?
+        }
         (None, None, Some(run)) => RunDir::open(run)?.anchor()?,
         (None, None, None) => {
             anyhow::bail!("neither --anchor nor --text-model is given, for the words of the space")

@@ -94,7 +94,7 @@ struct ClassEntry {
 #[derive(Debug, Default)]
 struct Contents {
     writer: PackWriter,
-    anchors: Vec<(Space, Anchor)>,
+    spaces: Vec<(String, Anchor)>,
     encoders: Vec<Encoder>,
     provenance: Vec<Provenance>,
     classes: Classes,
@@ -124,18 +124,20 @@ impl Contents {
         Ok(())
     }
 
-    /// Encoders trained against the same words share a space.
+    /// Encoders trained against the same text model and centre share a space, whose words are those of
+    /// all.
     fn add_space(&mut self, recipe: &Recipe, anchor: Anchor) -> anyhow::Result<()> {
         let name = &recipe.text.space;
-        if let Some((_, known)) = self.anchors.iter().find(|(space, _)| space.name == *name) {
-            if *known != anchor {
-                bail!("space {name:?} has other words or numbers in an earlier training");
+        let mut known = self.spaces.iter_mut();
+        match known.find(|(known, _)| known == name) {
+            Some((_, known)) => known
+                .join(anchor)
+                .with_context(|| format!("space {name:?}")),
+            None => {
+                self.spaces.push((name.clone(), anchor));
+                Ok(())
             }
-            return Ok(());
         }
-        let space = add_words(&mut self.writer, name, &anchor)?;
-        self.anchors.push((space, anchor));
-        Ok(())
     }
 
     fn add_encoder(&mut self, recipe: &Recipe, onnx: Vec<u8>) -> anyhow::Result<()> {
@@ -177,7 +179,7 @@ impl Contents {
     /// A class that two encoders know by the same words is one class of both.
     fn add_classes(&mut self, recipe: &Recipe) -> anyhow::Result<()> {
         let modality = recipe.modality();
-        for class in &recipe.classes {
+        for class in recipe.classes.iter().filter(|class| class.default) {
             let entries = &mut self.classes.class;
             match entries
                 .iter_mut()
@@ -208,6 +210,10 @@ impl Contents {
         let name = name
             .or_else(|| Some(self.encoders.first()?.name.clone()))
             .context("there is no encoder")?;
+        let spaces = std::mem::take(&mut self.spaces);
+        let spaces = spaces.into_iter();
+        let spaces = spaces.map(|(name, anchor)| add_words(&mut self.writer, &name, &anchor));
+        let spaces = spaces.collect::<anyhow::Result<Vec<_>>>()?;
         const CLASSES: &str = "classes.toml";
         let classes = toml::to_string(&self.classes)?;
         self.writer.add(CLASSES, classes.into_bytes());
@@ -215,7 +221,7 @@ impl Contents {
             format: FORMAT.to_owned(),
             version: VERSION,
             name,
-            spaces: self.anchors.into_iter().map(|(space, _)| space).collect(),
+            spaces,
             encoders: self.encoders,
             classes: CLASSES.to_owned(),
             provenance: self.provenance,

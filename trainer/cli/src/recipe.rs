@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sensorium_core::feature::FrontEnd;
 use sensorium_data::{Augmentations, Modality, SetConfig, SplitConfig};
+use sensorium_engine::classes::Classes;
 use sensorium_engine::keys::from_toml;
 use sensorium_model::{Sense, TowerConfig};
 use serde::{Deserialize, Serialize};
@@ -153,6 +154,10 @@ fn image() -> Modality {
     Modality::Image
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn one() -> f32 {
     1.0
 }
@@ -212,6 +217,9 @@ pub struct Class {
     pub prompts: Vec<String>,
     /// What the data set calls it.
     pub labels: Vec<String>,
+    /// Whether it is among the classes that a pack has without being asked.
+    #[serde(default = "yes", skip_serializing)]
+    pub default: bool,
 }
 
 /// Phrases that stand for everything else.
@@ -230,6 +238,9 @@ pub struct Group {
     pub name: String,
     /// Names of its classes.
     pub classes: Vec<String>,
+    /// Only samples of people, speakers or sequences whose names begin so; of all by default.
+    #[serde(default)]
+    pub of: String,
 }
 
 impl Recipe {
@@ -295,6 +306,37 @@ impl Recipe {
     #[must_use]
     pub fn is_seen(&self, class: usize) -> bool {
         !self.unseen_classes.contains(&self.classes[class].name)
+    }
+
+    /// Keeps only the classes of a class file, in its words.
+    ///
+    /// # Errors
+    ///
+    /// A class that the recipe does not have, or too few.
+    pub fn reword(&mut self, classes: &Classes, path: &Path) -> Result<(), RecipeError> {
+        let wrong = |what| RecipeError::Value {
+            path: path.to_owned(),
+            what,
+        };
+        let reworded = classes.classes.iter().map(|class| {
+            let known = self.class_named(&class.name);
+            let place = known.ok_or_else(|| wrong(self.no_such_class(&class.name)))?;
+            let mut prompts = class.prompts.clone();
+            if prompts.is_empty() {
+                prompts.push(class.name.clone());
+            }
+            Ok(Class {
+                prompts,
+                ..self.classes[place].clone()
+            })
+        });
+        self.classes = reworded.collect::<Result<_, _>>()?;
+        let names: Vec<&String> = self.classes.iter().map(|class| &class.name).collect();
+        for group in &mut self.groups {
+            group.classes.retain(|name| names.contains(&name));
+        }
+        self.groups.retain(|group| !group.classes.is_empty());
+        self.class_fault().map_or(Ok(()), |what| Err(wrong(what)))
     }
 
     /// Leaves classes out of training: neither their windows nor their words take part.

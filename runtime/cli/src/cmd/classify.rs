@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use sensorium_core::score::best;
 use sensorium_engine::bank::Bank;
+use sensorium_engine::encode::Encoder;
 use sensorium_engine::event::rounded;
 use sensorium_engine::sink::bar;
 use serde_json::{Map, Value, json};
@@ -42,17 +43,24 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pack = open_pack(args.sense.pack.as_deref())?;
-    let encoder = args.sense.load_encoder(&pack)?;
-    let space = load_space(&pack, encoder.space(), args.text_model.as_deref())?;
-    let compiled = load_classes(&pack, &space, args.sense.modality, args.classes.as_deref())?;
-    let bank = Bank::new(&compiled, args.sense.modality)?;
+    let encoders = args.sense.load_encoders(&pack)?;
+    let bank = |encoder: &Encoder| -> anyhow::Result<Bank> {
+        let space = load_space(&pack, encoder.space(), args.text_model.as_deref())?;
+        let (sense, classes) = (args.sense.modality, args.classes.as_deref());
+        let compiled = load_classes(&pack, &space, sense, classes)?;
+        Ok(Bank::new(&compiled, sense)?)
+    };
+    let banks = encoders.all().iter().map(bank);
+    let banks = banks.collect::<anyhow::Result<Vec<_>>>()?;
     // All inputs are read before the first line, so that a bad one leaves nothing half-told.
-    for embedded in args.sense.embed(&encoder, &args.input)? {
-        let scores = bank.scores(&embedded.embedding, encoder.scoring().temperature);
+    for embedded in args.sense.embed(&encoders, &args.input)? {
+        let bank = &banks[embedded.encoder];
+        let temperature = encoders.all()[embedded.encoder].scoring().temperature;
+        let scores = bank.scores(&embedded.embedding, temperature);
         if args.json {
-            write_json(&embedded, &bank, &scores, out)?;
+            write_json(&embedded, bank, &scores, out)?;
         } else {
-            write_line(&embedded, &bank, &scores, out)?;
+            write_line(&embedded, bank, &scores, out)?;
         }
     }
     Ok(ExitCode::SUCCESS)

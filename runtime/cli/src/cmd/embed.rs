@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use sensorium_core::feature::ImuUnits;
-use sensorium_engine::embed::{EmbeddedFile, Recorded};
-use sensorium_engine::encode::Encoder;
+use sensorium_engine::embed::{EmbeddedFile, Encoders, Recorded};
 use sensorium_pack::npy::Array;
 use sensorium_pack::{Modality, Pack, write_whole};
 
@@ -62,6 +61,8 @@ pub struct Embedded {
     pub input: PathBuf,
     /// The row within it.
     pub row: usize,
+    /// The place of its encoder among those of the sense.
+    pub encoder: usize,
     /// The embedding.
     pub embedding: Vec<f32>,
     /// Whether it is a sound in which nothing moves.
@@ -69,25 +70,27 @@ pub struct Embedded {
 }
 
 impl SenseArgs {
-    /// The pack's encoder for the sense.
-    pub fn load_encoder(&self, pack: &Pack) -> anyhow::Result<Encoder> {
+    /// The pack's encoders for the sense.
+    pub fn load_encoders(&self, pack: &Pack) -> anyhow::Result<Encoders> {
         ensure!(
             self.units.is_none() || self.modality == Modality::Imu,
             "--units are those of inertial samples, not of {}",
             self.modality
         );
-        Ok(Encoder::load(pack, self.modality)?)
+        Ok(Encoders::load(pack, self.modality)?)
     }
 
     /// Embeds every row of the inputs, in order.
-    pub fn embed(&self, encoder: &Encoder, inputs: &[PathBuf]) -> anyhow::Result<Vec<Embedded>> {
+    pub fn embed(&self, encoders: &Encoders, inputs: &[PathBuf]) -> anyhow::Result<Vec<Embedded>> {
         let recorded = Recorded {
             rate_hz: self.rate_hz,
             units: self.units,
         };
         let mut embedded = Vec::new();
         for input in inputs {
-            let EmbeddedFile { rows, is_silent } = encoder.embed_file(input, recorded)?;
+            let encoder = encoders.for_file(input)?;
+            let file = encoders.all()[encoder].embed_file(input, recorded)?;
+            let EmbeddedFile { rows, is_silent } = file;
             if is_silent {
                 eprintln!("sensorium: warning: {input:?} is silent: nothing in it moves");
             }
@@ -97,6 +100,7 @@ impl SenseArgs {
                     .map(|(row, embedding)| Embedded {
                         input: input.clone(),
                         row,
+                        encoder,
                         embedding,
                         is_silent,
                     }),
@@ -122,10 +126,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let spaces = &pack.manifest().spaces;
         spaces.first().map(|space| space.name.clone())
     } else {
-        let encoder = args.sense.load_encoder(&pack)?;
-        let embedded = args.sense.embed(&encoder, &args.input)?;
+        let encoders = args.sense.load_encoders(&pack)?;
+        let embedded = args.sense.embed(&encoders, &args.input)?;
+        let mut spaces = embedded.iter().map(|e| encoders.all()[e.encoder].space());
+        let space = spaces.next().unwrap_or(encoders.all()[0].space());
+        ensure!(
+            spaces.all(|other| other == space),
+            "the inputs are embedded into more than one space, whose rows must not be compared; \
+             embed stills and clips into files of their own"
+        );
+        let space = space.to_owned();
         rows.extend(embedded.into_iter().map(|e| e.embedding));
-        Some(encoder.space().to_owned())
+        Some(space)
     };
     if !args.text.is_empty() {
         let name = space_name.context("the pack has no space")?;

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use burn::prelude::*;
 use burn::tensor::TensorData;
-use sensorium_core::bank::normalize;
 use sensorium_core::feature::{FrontEnd, Image, ImageFrontEnd, ImageSpec};
 use sensorium_core::text::{CONTEXT, ClipTokenizer, END_OF_TEXT};
 use sensorium_data::{Augmentations, Extractor, Modality, Raw};
@@ -260,9 +259,6 @@ pub struct RunSpace {
     texts: Option<TextTower>,
 }
 
-/// Cosine of one prompt's embeddings from which two text models are taken for the same.
-const SAME_MODEL_COSINE: f32 = 0.99;
-
 impl RunSpec {
     /// The space of a training's folder, with no words but its own.
     pub fn of(dir: &Path) -> Self {
@@ -302,7 +298,8 @@ impl RunSpec {
             Some(dir) => {
                 let dir = base.join(dir);
                 let tower = TextTower::open(&dir).context("text_model")?;
-                same_model(&tower, &anchor).with_context(|| format!("text_model {dir:?}"))?;
+                let made = anchor.ensure_made_by(&tower);
+                made.with_context(|| format!("text_model {dir:?}"))?;
                 id = id.bytes("text_model", text_model_digest(&dir)?.as_bytes());
                 Some(tower)
             }
@@ -315,33 +312,6 @@ impl RunSpec {
             texts,
         })
     }
-}
-
-/// Whether a text model is the one that embedded a training's words.
-fn same_model(tower: &TextTower, anchor: &Anchor) -> anyhow::Result<()> {
-    ensure!(
-        tower.dim() == anchor.dim(),
-        "it gives {} numbers, expected {}, those of {:?}",
-        tower.dim(),
-        anchor.dim(),
-        anchor.text_model
-    );
-    let Some(prompt) = anchor.prompts.first() else {
-        return Ok(());
-    };
-    let mut pair = [
-        tower.embed(&[prompt])?.remove(0),
-        anchor.rows[..tower.dim()].to_vec(),
-    ];
-    pair.iter_mut().for_each(|row| normalize(row));
-    let cosine: f32 = pair[0].iter().zip(&pair[1]).map(|(a, b)| a * b).sum();
-    ensure!(
-        cosine >= SAME_MODEL_COSINE,
-        "it embeds {prompt:?} at a cosine of {cosine:.3} to the training's, expected \
-         {SAME_MODEL_COSINE}: it is not {:?}",
-        anchor.text_model
-    );
-    Ok(())
 }
 
 impl AnchorSpace for RunSpace {

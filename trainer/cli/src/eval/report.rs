@@ -57,6 +57,11 @@ pub struct GroupReport {
     pub among_all: f64,
     /// Top-1 of its samples among its own classes.
     pub among_own: f64,
+    /// Share of its samples that are named any of its classes: the sensitivity, if the group is taken
+    /// for one thing to be noticed.
+    pub noticed: f64,
+    /// Share of the other samples that are named none of its classes: the specificity.
+    pub spared: f64,
 }
 
 /// Most people, speakers or sequences that are named one by one.
@@ -94,12 +99,12 @@ impl Report {
         let named = recipe.groups.iter().map(|group| {
             let places = group.classes.iter();
             let places = places.filter_map(|name| recipe.class_named(name)).collect();
-            (group.name.clone(), places)
+            (group.name.clone(), places, &group.of[..])
         });
         let unseen: Vec<usize> = (0..count).filter(|&c| !recipe.is_seen(c)).collect();
         let groups = named
-            .chain((!unseen.is_empty()).then(|| (UNSEEN.to_owned(), unseen)))
-            .map(|(name, classes)| group(predictions, name, &classes, &all))
+            .chain((!unseen.is_empty()).then(|| (UNSEEN.to_owned(), unseen, "")))
+            .map(|(name, classes, of)| group(predictions, name, &classes, of))
             .collect();
         Self {
             samples: predictions.len(),
@@ -140,6 +145,8 @@ impl Report {
                 format!("held-out top-1, {name} among themselves"),
                 group.among_own,
             );
+            metrics.insert(format!("held-out sensitivity, {name}"), group.noticed);
+            metrics.insert(format!("held-out specificity, {name}"), group.spared);
         }
         for held_out in self.named() {
             let name = format!("held-out top-1, {}", held_out.group);
@@ -149,13 +156,31 @@ impl Report {
     }
 }
 
-fn group(predictions: &Predictions, name: String, classes: &[usize], all: &[usize]) -> GroupReport {
-    let belongs = |window: usize| classes.contains(&predictions.classes[window]);
+fn group(predictions: &Predictions, name: String, classes: &[usize], of: &str) -> GroupReport {
+    let all: Vec<usize> = (0..predictions.class_count()).collect();
+    let counts = |sample: usize| predictions.groups[sample].starts_with(of);
+    let belongs = |sample: usize| counts(sample) && classes.contains(&predictions.classes[sample]);
+    let is_named = |sample: usize| {
+        let named = predictions.named(sample, &all);
+        named.is_some_and(|class| classes.contains(&class))
+    };
+    let share = |of: &dyn Fn(usize) -> bool, named: bool| {
+        let of: Vec<usize> = (0..predictions.len())
+            .filter(|&sample| of(sample))
+            .collect();
+        let found = of
+            .iter()
+            .filter(|&&sample| is_named(sample) == named)
+            .count();
+        found as f64 / of.len().max(1) as f64
+    };
     GroupReport {
         name,
-        samples: (0..predictions.len()).filter(|&w| belongs(w)).count(),
-        among_all: predictions.share(belongs, all).unwrap_or(0.0),
+        samples: (0..predictions.len()).filter(|&s| belongs(s)).count(),
+        among_all: predictions.share(belongs, &all).unwrap_or(0.0),
         among_own: predictions.share(belongs, classes).unwrap_or(0.0),
+        noticed: share(&belongs, true),
+        spared: share(&|sample| counts(sample) && !belongs(sample), false),
     }
 }
 
@@ -172,8 +197,14 @@ impl fmt::Display for Report {
         for group in &self.groups {
             writeln!(
                 f,
-                "{}: {:.4} of {} samples, {:.4} among themselves",
-                group.name, group.among_all, group.samples, group.among_own
+                "{}: {:.4} of {} samples, {:.4} among themselves; as one: sensitivity {:.4}, \
+                 specificity {:.4}",
+                group.name,
+                group.among_all,
+                group.samples,
+                group.among_own,
+                group.noticed,
+                group.spared
             )?;
         }
         for HeldOut {
@@ -244,6 +275,8 @@ mod tests {
             (basic.samples, basic.among_all, basic.among_own),
             (2, 0.5, 1.0)
         );
+        // One of the two is named a basic activity, and so is the one that is none.
+        assert_eq!((basic.noticed, basic.spared), (0.5, 0.0));
         assert_eq!(
             (unseen.name.as_str(), unseen.among_all, unseen.among_own),
             (UNSEEN, 0.0, 1.0)

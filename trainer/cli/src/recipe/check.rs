@@ -283,7 +283,7 @@ impl Recipe {
         })
     }
 
-    fn class_fault(&self) -> Option<String> {
+    pub(super) fn class_fault(&self) -> Option<String> {
         if self.classes.len() < 2 {
             return Some(format!(
                 "it has {} classes, expected at least 2",
