@@ -123,6 +123,18 @@ fn silence_is_a_sound() {
     let folder = Folder::new();
     let silent = folder.file("silent.wav", wav(16_000, &[0; 8000]));
     assert_eq!(embed(&folder, "audio", &[&silent]).len(), 1);
+    // It has scores, and whoever reads them is told.
+    let tone = folder.file("tone.wav", wav(16_000, &tones(16_000, &[300.0, 300.0])));
+    let pack = folder.name("tiny.pack");
+    let args = ["classify", "--pack", &pack, "--modality", "audio", "--json"];
+    let lines = done(&[&args[..], &[&silent, &tone]].concat());
+    let lines: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines[0]["note"], "the sound is silent");
+    assert_eq!(lines[0]["scores"].as_object().unwrap().len(), 2);
+    assert_eq!(lines[1].get("note"), None);
 }
 
 #[test]

@@ -77,6 +77,16 @@ pub struct Recorded {
     pub units: Option<ImuUnits>,
 }
 
+/// What a file became.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbeddedFile {
+    /// One embedding, or one a row of an inertial array.
+    pub rows: Vec<Vec<f32>>,
+    /// Whether it is a sound in which nothing ever moves. It has an embedding all the same, since
+    /// silence may be what is listened for.
+    pub is_silent: bool,
+}
+
 /// The encoders of a pack for one sense: one, or one of stills and one of clips.
 #[derive(Debug, Clone)]
 pub struct Encoders(Vec<Encoder>);
@@ -131,7 +141,8 @@ impl Encoder {
     /// # Errors
     ///
     /// A file that cannot be read, or is not what this encoder's sense takes.
-    pub fn embed_file(&self, path: &Path, recorded: Recorded) -> Result<Vec<Vec<f32>>, EmbedError> {
+    pub fn embed_file(&self, path: &Path, recorded: Recorded) -> Result<EmbeddedFile, EmbedError> {
+        let mut is_silent = false;
         let at = |row: usize| {
             move |source| EmbedError::Encode {
                 path: path.to_owned(),
@@ -149,11 +160,17 @@ impl Encoder {
                     let embedding = self.embed_imu((front_end, *order), samples, rate_hz);
                     embedding.map_err(at(row))
                 };
-                return rows.iter().enumerate().map(embed).collect();
+                let rows = rows.iter().enumerate().map(embed);
+                return Ok(EmbeddedFile {
+                    rows: rows.collect::<Result<_, _>>()?,
+                    is_silent,
+                });
             }
             Processor::Sound(front_end) => {
                 let sound = open_sound(path, recorded.rate_hz)?;
-                self.embed_sound(front_end, &sound.mono(), sound.rate_hz)
+                let samples = sound.mono();
+                is_silent = samples.iter().all(|sample| *sample == samples[0]);
+                self.embed_sound(front_end, &samples, sound.rate_hz)
             }
             Processor::Image(front_end) => self.run(&front_end.extract(&picture::open_rgb(path)?)),
             Processor::Thermal(front_end) => {
@@ -180,7 +197,10 @@ impl Encoder {
                 self.embed_clip(front_end, frames(&array, &values), rate_hz)
             }
         };
-        Ok(vec![embedding.map_err(at(0))?])
+        Ok(EmbeddedFile {
+            rows: vec![embedding.map_err(at(0))?],
+            is_silent,
+        })
     }
 }
 

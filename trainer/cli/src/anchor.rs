@@ -18,14 +18,15 @@ pub mod cache;
 mod checkpoint;
 mod conse;
 pub mod embed;
-mod list;
+pub mod list;
 pub mod model;
+pub mod packed;
 mod pair;
 pub mod space;
 pub mod spec;
 mod table;
 #[cfg(test)]
-mod tiny;
+pub mod tiny;
 mod token;
 mod tower;
 

@@ -17,10 +17,8 @@ mod conv;
 mod encoder;
 mod example;
 
-use compare::embed_onnx;
-
-pub use compare::{MAX_ABS, OnnxEncoder};
-pub use example::examples;
+pub use compare::{MAX_ABS, OnnxEncoder, embed_onnx};
+pub use example::{examples, examples_of};
 
 /// Writes the encoder as ONNX and compares it with the original.
 ///

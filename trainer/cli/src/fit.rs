@@ -1,4 +1,4 @@
-//! `fit`: trains an encoder against frozen words or pictures.
+//! `fit`: trains an encoder against frozen words or pictures, or by a teacher.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +12,7 @@ use sensorium_model::loss::InfoNce;
 use sensorium_model::weights::Weights;
 
 use crate::anchor::cache::AnchorCache;
+use crate::anchor::packed::PackSpace;
 use crate::anchor::space::AnchorSpace;
 use crate::anchor::spec::open_space;
 use crate::anchor::{Anchor, read_phrases};
@@ -20,6 +21,7 @@ use crate::run::{Facts, RunDir};
 use crate::samples::Samples;
 
 mod device;
+mod mixture;
 mod picture;
 mod schedule;
 mod state;
@@ -27,6 +29,7 @@ mod target;
 mod train;
 
 use device::Device;
+use mixture::Mixtures;
 pub use picture::Pictures;
 use target::Targets;
 use train::Training;
@@ -60,7 +63,10 @@ pub struct Args {
     /// latter.
     #[arg(long, value_name = "SPACE.toml|RUN_DIR")]
     images: Option<PathBuf>,
-    /// Where embeddings of pictures are kept, to be computed once [default: beside the training].
+    /// The pack whose encoder of the same sense teaches this one, if the recipe binds to a teacher.
+    #[arg(long, value_name = "FILE.pack")]
+    teacher: Option<PathBuf>,
+    /// Where embeddings of pictures and mixtures are kept, to be computed once [default: beside the training].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Begin with the weights of an earlier training, of an encoder of the same dimensions, instead of
@@ -126,6 +132,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "has no use"
         }
     );
+    let has_teacher = matches!(recipe.binding, Binding::Teacher { .. });
+    ensure!(
+        has_teacher == args.teacher.is_some(),
+        "the recipe {}, so --teacher {}",
+        if has_teacher {
+            "binds to a teacher"
+        } else {
+            "does not bind to a teacher"
+        },
+        if has_teacher {
+            "is needed"
+        } else {
+            "has no use"
+        }
+    );
     let anchor = words(args, &recipe)?;
     let first = args
         .from
@@ -149,7 +170,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // pictures it needs none.
     split.training.retain(|&item| {
         let class = samples.items()[item].class;
-        class.map_or(binds_images, |class| recipe.is_seen(class))
+        class.map_or(binds_images || has_teacher, |class| recipe.is_seen(class))
     });
     ensure!(
         split.training.len() >= recipe.training.batch,
@@ -161,10 +182,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let images = match &args.images {
         None => None,
         Some(path) => {
-            let folder = args.cache.clone();
-            let cache = AnchorCache::open(&folder.unwrap_or_else(|| args.out.join("anchors")))?;
+            let cache = cache(args)?;
             Some((open_space(path, &cache)?, cache))
         }
+    };
+    let teacher = match &args.teacher {
+        None => None,
+        Some(path) => Some((PackSpace::open(path, &recipe, &anchor)?, cache(args)?)),
     };
     let epochs = args.epochs.map_or(recipe.training.epochs, |n| n as usize);
     let copy = std::fs::read(&args.recipe).with_context(|| format!("reading {:?}", args.recipe))?;
@@ -173,7 +197,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args,
         epochs,
         &split,
-        images.as_ref().map(|(space, _)| &**space),
+        match (&images, &teacher) {
+            (Some((space, _)), _) => Some(&**space),
+            (None, Some((space, _))) => Some(space),
+            (None, None) => None,
+        },
         device,
         first.as_ref().map(|(_, digest)| digest.clone()),
     );
@@ -201,6 +229,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         samples: &samples,
         split: &split,
         images: images.as_ref(),
+        teacher: teacher.as_ref(),
         run: &run,
         first: first.as_ref().map(|(weights, _)| weights),
         seed: args.seed,
@@ -221,6 +250,7 @@ struct Fit<'a> {
     samples: &'a Samples,
     split: &'a Split,
     images: Option<&'a (Box<dyn AnchorSpace>, AnchorCache)>,
+    teacher: Option<&'a (PackSpace, AnchorCache)>,
     run: &'a RunDir,
     first: Option<&'a Weights>,
     seed: u64,
@@ -241,7 +271,16 @@ impl Fit<'_> {
     }
 
     fn with<B: Differentiable>(&self) -> anyhow::Result<ExitCode> {
-        let (targets, pictures) = self.bound_to::<B>()?;
+        let (targets, pictures, mixtures) = match self.teacher {
+            Some(teacher) => {
+                let (targets, mixtures) = self.taught::<B>(teacher)?;
+                (targets, None, Some(mixtures))
+            }
+            None => {
+                let (targets, pictures) = self.bound_to::<B>()?;
+                (targets, pictures, None)
+            }
+        };
         let training = Training {
             recipe: self.recipe,
             anchor: self.anchor,
@@ -249,12 +288,42 @@ impl Fit<'_> {
             split: self.split,
             targets: &targets,
             pictures: pictures.as_ref(),
+            mixtures: mixtures.as_ref(),
             run: self.run,
             first: self.first,
             seed: self.seed,
             epochs: self.epochs,
         };
         training.run()
+    }
+
+    /// What a teacher says of mixtures of the samples.
+    fn taught<B: Differentiable>(
+        &self,
+        (teacher, cache): &(PackSpace, AnchorCache),
+    ) -> anyhow::Result<(Targets<B>, Mixtures)> {
+        let (recipe, samples) = (self.recipe, self.samples);
+        let Binding::Teacher {
+            mixtures,
+            parts,
+            softer_db,
+            temperature,
+            pull,
+        } = recipe.binding
+        else {
+            anyhow::bail!("the recipe does not bind to a teacher");
+        };
+        let sampler = samples.sampler(&self.split.training, recipe.training.class_balance);
+        let kind = mixture::Kind {
+            count: mixtures,
+            parts,
+            softer_db,
+            seed: self.seed,
+        };
+        let (mixtures, rows) = Mixtures::make(samples, &sampler, kind, teacher, cache)?;
+        let words = teacher.words()?;
+        let targets = Targets::teacher(rows, words, recipe.encoder.output(), temperature, pull);
+        Ok((targets, mixtures))
     }
 
     /// What the recipe binds to: its words, or the pictures of its samples.
@@ -286,6 +355,7 @@ impl Fit<'_> {
                 same_above,
                 views,
             } => (sense, loss, temperature, same_above, views),
+            Binding::Teacher { .. } => anyhow::bail!("--teacher is needed"),
         };
         let (space, cache) = images.context("--images is needed")?;
         ensure!(
@@ -306,6 +376,12 @@ impl Fit<'_> {
         let targets = Targets::images(rows, views, space.dim(), loss, temperature, same_above)?;
         Ok((targets, Some(pictures)))
     }
+}
+
+/// Where embeddings are kept.
+fn cache(args: &Args) -> anyhow::Result<AnchorCache> {
+    let folder = args.cache.clone();
+    AnchorCache::open(&folder.unwrap_or_else(|| args.out.join("anchors")))
 }
 
 /// The weights of an earlier training, and the hash of the file that they are from.
@@ -393,6 +469,9 @@ fn facts(
     }
     if let Some(images) = &args.images {
         command.push_str(&format!(" --images {}", name(images)));
+    }
+    if let Some(teacher) = &args.teacher {
+        command.push_str(&format!(" --teacher {}", name(teacher)));
     }
     for group in &args.hold_out {
         command.push_str(&format!(" --hold-out {group:?}"));

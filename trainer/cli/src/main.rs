@@ -17,6 +17,7 @@ mod anchor;
 mod eval;
 mod export;
 mod fit;
+mod import;
 mod metrics;
 mod onnx;
 mod pack;
@@ -43,6 +44,7 @@ enum Command {
     Fit(fit::Args),
     Eval(eval::Args),
     Export(export::Args),
+    Import(import::Args),
     Pack(pack::Args),
     Parity(parity::Args),
     Quantize(quantize::Args),
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Fit(args) => fit::run(args),
         Command::Eval(args) => eval::run(args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => pack::run(args).map(|()| ExitCode::SUCCESS),
         Command::Parity(args) => parity::run(args),
         Command::Quantize(args) => quantize::run(args),

@@ -43,6 +43,15 @@ fn binding(recipe: &Recipe, facts: &Facts) -> String {
              the names and descriptions of its classes. It was not bound through images as \
              ImageBind's encoders are, and its space is the text model's."
         ),
+        Binding::Teacher { mixtures, .. } => format!(
+            "Taught by another encoder of {sense} (a pack, {}): trained on {mixtures} mixtures of \
+             recordings to score words as that one does. What words mean for {sense} it has from \
+             its teacher; its space is that of {text}.",
+            facts
+                .images
+                .as_deref()
+                .map_or("unknown", |id| &id[..id.len().min(16)])
+        ),
         Binding::Images { sense: bound, .. } => format!(
             "Bound through {bound}: trained on pairs of {sense} and {bound} alone, against frozen \
              embeddings of the latter (space {}). It never met a word; text names it because the \
@@ -153,26 +162,6 @@ impl Contents {
         }
     }
 
-    fn write_space(&mut self, name: String, anchor: &Anchor) -> anyhow::Result<Space> {
-        let member = |file: &str| format!("spaces/{name}/{file}");
-        let space = Space {
-            name: name.clone(),
-            dim: anchor.dim(),
-            text_model: anchor.text_model.clone(),
-            centre: member("centre.npy"),
-            prompts: member("prompts.json"),
-            prompt_rows: member("prompt_rows.npy"),
-        };
-        let rows = [anchor.prompts.len(), anchor.dim()];
-        let centre = npy::to_bytes(&[anchor.dim()], &anchor.centre)?;
-        self.writer.add(&space.centre, centre);
-        let prompts = serde_json::to_vec_pretty(&anchor.prompts)?;
-        self.writer.add(&space.prompts, prompts);
-        let prompt_rows = npy::to_bytes(&rows, &anchor.rows)?;
-        self.writer.add(&space.prompt_rows, prompt_rows);
-        Ok(space)
-    }
-
     fn add_encoder(&mut self, recipe: &Recipe, onnx: Vec<u8>) -> anyhow::Result<()> {
         let name = &recipe.name;
         let member = |file: &str| format!("encoders/{name}/{file}");
@@ -246,7 +235,7 @@ impl Contents {
             .context("there is no encoder")?;
         let spaces = std::mem::take(&mut self.spaces);
         let spaces = spaces.into_iter();
-        let spaces = spaces.map(|(name, anchor)| self.write_space(name, &anchor));
+        let spaces = spaces.map(|(name, anchor)| add_words(&mut self.writer, &name, &anchor));
         let spaces = spaces.collect::<anyhow::Result<Vec<_>>>()?;
         const CLASSES: &str = "classes.toml";
         let classes = toml::to_string(&self.classes)?;
@@ -263,6 +252,27 @@ impl Contents {
         };
         Ok(self.writer.to_bytes(manifest)?)
     }
+}
+
+/// The members of a space, and what the manifest says of it.
+pub fn add_words(writer: &mut PackWriter, name: &str, anchor: &Anchor) -> anyhow::Result<Space> {
+    let member = |file: &str| format!("spaces/{name}/{file}");
+    let space = Space {
+        name: name.to_owned(),
+        dim: anchor.dim(),
+        text_model: anchor.text_model.clone(),
+        centre: member("centre.npy"),
+        prompts: member("prompts.json"),
+        prompt_rows: member("prompt_rows.npy"),
+    };
+    let rows = [anchor.prompts.len(), anchor.dim()];
+    let centre = npy::to_bytes(&[anchor.dim()], &anchor.centre)?;
+    writer.add(&space.centre, centre);
+    let prompts = serde_json::to_vec_pretty(&anchor.prompts)?;
+    writer.add(&space.prompts, prompts);
+    let prompt_rows = npy::to_bytes(&rows, &anchor.rows)?;
+    writer.add(&space.prompt_rows, prompt_rows);
+    Ok(space)
 }
 
 /// Most people, speakers or sequences that are named one by one.

@@ -117,6 +117,22 @@ pub enum Binding {
         #[serde(default = "once")]
         views: usize,
     },
+    /// What a frozen encoder of the same sense makes of mixtures of the samples: a smaller encoder
+    /// learns from a larger one. Neither words nor labels of samples take part.
+    Teacher {
+        /// Mixtures that are made, once; an epoch goes through as many.
+        mixtures: usize,
+        /// Sounds in a mixture, at most; each number is as likely.
+        parts: usize,
+        /// Least and most that each sound after the first is softer, in decibels.
+        softer_db: [f32; 2],
+        /// Divides cosines to the words of the teacher's pack: both encoders shall score them alike.
+        temperature: f64,
+        /// How much it counts beside that that an embedding lies far from the teacher's: times one
+        /// less the cosine.
+        #[serde(default)]
+        pull: f64,
+    },
 }
 
 /// A loss of pairs.

@@ -176,6 +176,31 @@ impl Samples {
         features.map_err(|error| self.broken(item, error))
     }
 
+    /// Several sounds at once; see [`Extractor::mixture`].
+    pub fn mixture(
+        &self,
+        items: &[usize],
+        softer_db: [f32; 2],
+        random: &mut impl Rng,
+    ) -> Result<Raw, SampleError> {
+        let load = |&item: &usize| self.load(self.items[item].at, self.sense);
+        let parts: Vec<Raw> = items.iter().map(load).collect::<Result<_, _>>()?;
+        let mixed = self.extractor.mixture(&parts, softer_db, random);
+        mixed.map_err(|error| self.broken(items[0], error))
+    }
+
+    /// The one window of what is as long as a window; `item` is what errors call it.
+    pub fn features(&self, raw: &Raw, item: usize) -> Result<Vec<f32>, SampleError> {
+        let windows = self.extractor.windows(raw);
+        let mut windows = windows.map_err(|error| self.broken(item, error))?;
+        Ok(windows.swap_remove(0))
+    }
+
+    /// Changes features as spectrograms are changed in training.
+    pub fn mask(&self, features: &mut [f32], random: &mut impl Rng) {
+        self.extractor.mask(features, random);
+    }
+
     /// All windows of a sample, as the runtime cuts them.
     pub fn windows(&self, item: usize) -> Result<Vec<Vec<f32>>, SampleError> {
         let Draw { set, entry } = self.items[item].at;

@@ -13,6 +13,7 @@ use sensorium_media::{NumberArray, Numbers};
 use sensorium_pack::Modality;
 use thiserror::Error;
 
+use crate::augment::sound::mix;
 use crate::augment::{Moment, View};
 use crate::batch::random_of;
 use crate::{Augmenters, Raw, Sample};
@@ -138,10 +139,7 @@ impl Extractor {
                 placed.extend(&samples[part]);
                 let mut out = vec![0.0; front_end.output_len()];
                 front_end.clip(&placed, &mut out)?;
-                if !front_end.spec().axes.frames_first() {
-                    let mels = front_end.spec().mels;
-                    self.augmenters.spectrogram.apply(&mut out, mels, random);
-                }
+                self.mask(&mut out, random);
                 Ok(out)
             }
             (Processor::Image(front_end), Raw::Image(image)) => {
@@ -166,6 +164,65 @@ impl Extractor {
                 self.clip(&changed, *rate_hz, part, placement)
             }
             _ => Err(self.other_kind(raw)),
+        }
+    }
+
+    /// One clip of several sounds at once, at the front end's rate: a part of each, changed, and each
+    /// after the first softer than what is there by as many decibels as `softer_db` says, from least
+    /// to most.
+    ///
+    /// # Errors
+    ///
+    /// What is no sound, or a front end of another sense.
+    pub fn mixture(
+        &self,
+        parts: &[Raw],
+        softer_db: [f32; 2],
+        random: &mut impl Rng,
+    ) -> Result<Raw, ExtractError> {
+        let mut mixed = Vec::new();
+        let mut rate = 0;
+        for raw in parts {
+            let (Processor::Sound(front_end), Raw::Sound { samples, rate_hz }) =
+                (&self.processor, raw)
+            else {
+                return Err(self.other_kind(raw));
+            };
+            rate = front_end.spec().rate_hz;
+            let clip = front_end.clip_samples();
+            // What is heard in the end is no longer, so the rest need not be changed.
+            let longest = clip as f32 / rate as f32 * self.augmenters.audio.longest();
+            let needed = (longest * *rate_hz as f32).ceil() as usize;
+            let part = Moment::draw(random).range(samples.len(), needed);
+            let changed = self
+                .augmenters
+                .audio
+                .apply(&samples[part], *rate_hz, random);
+            let changed = front_end.resample(&changed, *rate_hz)?;
+            let part = Moment::draw(random).range(changed.len(), clip);
+            let start = random.random_range(0..=clip - part.len());
+            let mut placed = vec![0.0; clip];
+            placed[start..start + part.len()].copy_from_slice(&changed[part]);
+            if mixed.is_empty() {
+                mixed = placed;
+            } else {
+                let over_db = random.random_range(softer_db[0]..=softer_db[1]);
+                mix(&mut mixed, &placed, over_db);
+            }
+        }
+        Ok(Raw::Sound {
+            samples: mixed,
+            rate_hz: rate,
+        })
+    }
+
+    /// Changes features as spectrograms are changed in training, if that is what they are.
+    pub fn mask(&self, features: &mut [f32], random: &mut impl Rng) {
+        if let Processor::Sound(front_end) = &self.processor
+            && !front_end.spec().axes.frames_first()
+        {
+            let mels = front_end.spec().mels;
+            self.augmenters.spectrogram.apply(features, mels, random);
         }
     }
 
@@ -307,4 +364,70 @@ impl Extractor {
 /// The windows of `len` samples that a recording is embedded by, or all of one that is no longer.
 fn parts(samples: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
     clip::windows(samples, len).map(move |start| start..(start + len).min(samples))
+}
+
+#[cfg(test)]
+mod tests {
+    use sensorium_core::feature::LogMelSpec;
+
+    use super::*;
+    use crate::Augmentations;
+
+    fn extractor() -> Extractor {
+        let front_end = FrontEnd::LogMel(LogMelSpec {
+            clip_s: 0.1,
+            frames: 8,
+            ..LogMelSpec::reference()
+        });
+        let augmenters = Augmentations::default().check().unwrap();
+        Extractor::new(&front_end, Modality::Audio, augmenters).unwrap()
+    }
+
+    fn tone(len: usize, step: f32) -> Raw {
+        Raw::Sound {
+            samples: (0..len).map(|n| 0.5 * (n as f32 * step).sin()).collect(),
+            rate_hz: 16_000,
+        }
+    }
+
+    fn samples(raw: Raw) -> Vec<f32> {
+        match raw {
+            Raw::Sound {
+                samples,
+                rate_hz: 16_000,
+            } => samples,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_mixture_is_one_clip_of_all_its_parts() {
+        let extractor = extractor();
+        let (long, short) = (tone(8000, 0.3), tone(400, 1.1));
+        let mix = |parts: &[Raw], db: f32, seed| {
+            let mut random = random_of(seed, 0, 0);
+            samples(extractor.mixture(parts, [db, db], &mut random).unwrap())
+        };
+        let power = |s: &[f32]| s.iter().map(|v| v * v).sum::<f32>();
+        let alone = mix(&[long.clone()], 0.0, 1);
+        assert_eq!(alone.len(), 1600);
+        // A short sound lies somewhere in silence.
+        let placed = mix(&[short.clone()], 0.0, 1);
+        let sounding = placed.iter().filter(|v| **v != 0.0).count();
+        assert!(placed.len() == 1600 && (390..=400).contains(&sounding));
+        // What is added is as much softer as asked for: 10 decibels are a tenth of the power.
+        let both = mix(&[long.clone(), short], 10.0, 1);
+        let added: Vec<f32> = both.iter().zip(&alone).map(|(a, b)| a - b).collect();
+        let share = power(&added) / power(&alone);
+        assert!((share - 0.1).abs() < 1e-3, "{share}");
+        assert_eq!(both, mix(&[long.clone(), tone(400, 1.1)], 10.0, 1));
+        assert_ne!(alone, mix(&[long], 0.0, 2));
+    }
+
+    #[test]
+    fn only_sounds_are_mixed() {
+        let text = Raw::Text("a tone".to_owned());
+        let mixed = extractor().mixture(&[text], [0.0, 0.0], &mut random_of(0, 0, 0));
+        assert!(matches!(mixed, Err(ExtractError::Kind { .. })), "{mixed:?}");
+    }
 }

@@ -14,6 +14,9 @@ use serde_json::{Map, Value, json};
 use super::embed::{Embedded, SenseArgs};
 use crate::sense::{load_classes, load_space, open_pack};
 
+/// What is said of scores for a sound in which nothing moves.
+const SILENT: &str = "the sound is silent";
+
 /// Classes of a line for people.
 const SHOWN: usize = 3;
 
@@ -31,7 +34,8 @@ pub struct Args {
     /// Folder with the text model of the pack, for words that the pack does not know.
     #[arg(long, value_name = "DIR")]
     text_model: Option<PathBuf>,
-    /// Print JSON lines: {"input": ..., "row": ..., "scores": {...}}.
+    /// Print JSON lines: {"input": ..., "row": ..., "scores": {...}}, and "note" where the scores
+    /// say little.
     #[arg(long)]
     json: bool,
 }
@@ -75,11 +79,14 @@ fn write_json(
         .zip(scores)
         .map(|(class, score)| (class.name.clone(), json!(score)))
         .collect();
-    let line = json!({
+    let mut line = json!({
         "input": embedded.input.to_string_lossy(),
         "row": embedded.row,
         "scores": scores,
     });
+    if embedded.is_silent {
+        line["note"] = json!(SILENT);
+    }
     writeln!(out, "{line}")
 }
 
@@ -97,6 +104,9 @@ fn write_line(
         let name = &bank.classes()[best.class].name;
         write!(out, "  {} {score:.2} {name}", bar(score))?;
         left[best.class] = f32::NEG_INFINITY;
+    }
+    if embedded.is_silent {
+        write!(out, "  ({SILENT})")?;
     }
     writeln!(out)
 }

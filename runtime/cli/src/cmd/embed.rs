@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use sensorium_core::feature::ImuUnits;
-use sensorium_engine::embed::{Encoders, Recorded};
+use sensorium_engine::embed::{EmbeddedFile, Encoders, Recorded};
 use sensorium_pack::npy::Array;
 use sensorium_pack::{Modality, Pack, write_whole};
 
@@ -65,6 +65,8 @@ pub struct Embedded {
     pub encoder: usize,
     /// The embedding.
     pub embedding: Vec<f32>,
+    /// Whether it is a sound in which nothing moves.
+    pub is_silent: bool,
 }
 
 impl SenseArgs {
@@ -87,7 +89,11 @@ impl SenseArgs {
         let mut embedded = Vec::new();
         for input in inputs {
             let encoder = encoders.for_file(input)?;
-            let rows = encoders.all()[encoder].embed_file(input, recorded)?;
+            let file = encoders.all()[encoder].embed_file(input, recorded)?;
+            let EmbeddedFile { rows, is_silent } = file;
+            if is_silent {
+                eprintln!("sensorium: warning: {input:?} is silent: nothing in it moves");
+            }
             embedded.extend(
                 rows.into_iter()
                     .enumerate()
@@ -96,6 +102,7 @@ impl SenseArgs {
                         row,
                         encoder,
                         embedding,
+                        is_silent,
                     }),
             );
         }

@@ -18,7 +18,12 @@ const HEIGHT: usize = 60;
 pub fn examples(recipe: &Recipe) -> anyhow::Result<Vec<Vec<f32>>> {
     let augmenters = Augmentations::default().check()?;
     let extractor = Extractor::new(&recipe.front_end, recipe.modality(), augmenters)?;
-    let raws = recordings(recipe.modality()).into_iter();
+    examples_of(&extractor, recipe.modality())
+}
+
+/// As [`examples`], of a front end of a sense.
+pub fn examples_of(extractor: &Extractor, sense: Modality) -> anyhow::Result<Vec<Vec<f32>>> {
+    let raws = recordings(sense).into_iter();
     let first = raws.map(|raw| Ok(extractor.windows(&raw)?.swap_remove(0)));
     first.collect()
 }

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use burn::prelude::*;
-use burn::tensor::TensorData;
+use burn::tensor::{TensorData, activation};
 use sensorium_core::bank::normalize;
 use sensorium_kernels::dot_f32;
 use sensorium_model::Tower;
@@ -39,6 +39,17 @@ pub enum Targets<B: Differentiable> {
         kind: PairLossKind,
         /// One over the temperature, if the encoder has none.
         scale: Option<f64>,
+    },
+    /// What a teacher says of mixtures.
+    Teacher {
+        /// `[mixtures, dim]`, rows of length 1.
+        rows: Vec<f32>,
+        /// Words that both are held against, `[words, dim]`.
+        words: Tensor<B, 2>,
+        /// Divides cosines.
+        temperature: f64,
+        /// What one less the cosine to the teacher's embedding counts beside it.
+        pull: f64,
     },
 }
 
@@ -95,8 +106,25 @@ impl<B: Differentiable> Targets<B> {
         })
     }
 
+    /// A teacher's embeddings of mixtures, and words to hold them against, one after the other.
+    pub fn teacher(
+        rows: Vec<f32>,
+        words: Vec<f32>,
+        dim: usize,
+        temperature: f64,
+        pull: f64,
+    ) -> Self {
+        let words = TensorData::new(words.clone(), [words.len() / dim, dim]);
+        Self::Teacher {
+            rows,
+            words: Tensor::from_data(words, &Default::default()),
+            temperature,
+            pull,
+        }
+    }
+
     /// The loss of embeddings of length 1, `[batch, dim]`, `[1]`; `wanted` are classes, or rows of
-    /// pictures.
+    /// pictures or mixtures.
     pub fn loss(
         &self,
         encoder: &Tower<B>,
@@ -122,6 +150,26 @@ impl<B: Differentiable> Targets<B> {
                 let own = vectors.clone().select(0, rows);
                 let cosine = (embeddings * own).sum_dim(1).mean();
                 loss + (-cosine + 1.0) * *pull
+            }
+            Self::Teacher {
+                rows,
+                words,
+                temperature,
+                pull,
+            } => {
+                let dim = embeddings.dims()[1];
+                let row = |&row: &usize| &rows[row * dim..][..dim];
+                let taught: Vec<f32> = wanted.iter().flat_map(row).copied().collect();
+                let taught = TensorData::new(taught, [batch, dim]);
+                let taught = Tensor::<B, 2>::from_data(taught, &device);
+                let words = words.clone().transpose();
+                let scores = |x: Tensor<B, 2>| {
+                    activation::log_softmax(x.matmul(words.clone()).div_scalar(*temperature), 1)
+                };
+                let (own, wanted) = (scores(embeddings.clone()), scores(taught.clone()));
+                let divergence = (wanted.clone().exp() * (wanted - own)).sum_dim(1).mean();
+                let cosine = (embeddings * taught).sum_dim(1).mean();
+                divergence + (-cosine + 1.0) * *pull
             }
             Self::Images {
                 rows,

@@ -20,6 +20,7 @@ use sensorium_model::{Input, Tower, cache};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use super::mixture::Mixtures;
 use super::picture::Pictures;
 use super::schedule::OneCycle;
 use super::state::{Progress, State};
@@ -51,6 +52,8 @@ pub struct Training<'a, B: Differentiable> {
     pub targets: &'a Targets<B>,
     /// The pictures among them, if it is pictures.
     pub pictures: Option<&'a Pictures>,
+    /// The mixtures, if a teacher speaks of those.
+    pub mixtures: Option<&'a Mixtures>,
     /// Where it is kept.
     pub run: &'a RunDir,
     /// The weights that it begins with, if they are not random.
@@ -73,7 +76,8 @@ struct EpochMetrics {
     samples_per_s: f64,
 }
 
-/// One sample of a batch: what the encoder is given, and the class or picture that it belongs to.
+/// One sample of a batch: what the encoder is given, and the class, picture or mixture that it
+/// belongs to.
 struct Bound {
     features: Vec<f32>,
     wanted: usize,
@@ -104,7 +108,11 @@ impl<B: Differentiable> Training<'_, B> {
         .resume(self.run, &device)?;
         let training = &self.split.training;
         let sampler = self.samples.sampler(training, config.class_balance);
-        let steps = (self.samples.epoch_len(training) / config.batch).max(1);
+        let epoch = match self.mixtures {
+            Some(mixtures) => mixtures.len(),
+            None => self.samples.epoch_len(training),
+        };
+        let steps = (epoch / config.batch).max(1);
         let cycle = OneCycle::new(config.learning_rate, self.epochs * steps, config.warmup);
         let stop = stop_flag()?;
         if state.progress != Progress::default() {
@@ -241,6 +249,12 @@ impl<B: Differentiable> Training<'_, B> {
             step,
             &self.samples.tally,
             |_, random| {
+                if let Some(mixtures) = self.mixtures {
+                    let wanted = random.random_range(0..mixtures.len());
+                    let mut features = mixtures.features(wanted);
+                    self.samples.mask(&mut features, random);
+                    return Ok(Bound { features, wanted });
+                }
                 loop {
                     let item = sampler.draw(random);
                     let (wanted, view) = match self.pictures {

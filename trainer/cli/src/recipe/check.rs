@@ -10,6 +10,9 @@ use thiserror::Error;
 
 use super::{Binding, Recipe, Training};
 
+/// Sounds of a mixture: more are noise.
+const MOST_PARTS: usize = 8;
+
 /// Why a recipe cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -176,6 +179,45 @@ impl Recipe {
                     );
                 }
                 temperature
+            }
+            Binding::Teacher {
+                mixtures,
+                parts,
+                softer_db: [least, most],
+                temperature,
+                pull,
+            } => {
+                if self.modality() != Modality::Audio {
+                    return Some(format!(
+                        "binding to a teacher mixes sounds, and the encoder is of {}",
+                        self.modality()
+                    ));
+                }
+                if self.pairing.is_some() {
+                    return Some("pairing is for binding to images, not to a teacher".into());
+                }
+                if mixtures < self.training.batch {
+                    return Some(format!(
+                        "binding.mixtures is {mixtures}, expected at least training.batch, {}",
+                        self.training.batch
+                    ));
+                }
+                if !(1..=MOST_PARTS).contains(&parts) {
+                    return Some(format!(
+                        "binding.parts is {parts}, expected 1 to {MOST_PARTS}"
+                    ));
+                }
+                if !(least.is_finite() && most.is_finite() && least <= most) {
+                    return Some(format!(
+                        "binding.softer_db is [{least}, {most}], expected the least and the most"
+                    ));
+                }
+                if !(0.0..f64::INFINITY).contains(&pull) {
+                    return Some(format!(
+                        "binding.pull is {pull}, expected a number from 0 on"
+                    ));
+                }
+                Some(temperature)
             }
         };
         let wrong = |value: &f64| !(*value > 0.0 && value.is_finite());

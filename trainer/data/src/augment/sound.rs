@@ -58,6 +58,12 @@ impl SoundAugmenter {
         Ok(Self { config })
     }
 
+    /// How much more of a sound is needed than is heard of it in the end, at most.
+    #[must_use]
+    pub fn longest(&self) -> f32 {
+        1.0 + self.config.speed
+    }
+
     /// A changed copy of sound. Samples may go beyond -1 and 1.
     ///
     /// # Panics

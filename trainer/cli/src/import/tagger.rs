@@ -1,0 +1,542 @@
+//! `import tagger`: a tagger of sounds, as an encoder that words find.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use clap::ValueEnum;
+use prost::Message;
+use sensorium_core::bank::normalize;
+use sensorium_core::feature::{FrontEnd, LogMelSpec, SoundFrontEnd};
+use sensorium_data::{Augmentations, Extractor};
+use sensorium_engine::classes::{Background, Class, Classes};
+use sensorium_engine::keys::from_toml;
+use sensorium_engine::text::TextTower;
+use sensorium_media::array;
+use sensorium_pack::{
+    DataSet, Encoder, FORMAT, Golden, Manifest, Modality, PackWriter, Provenance, Scoring, VERSION,
+    npy,
+};
+use tract_onnx::pb::ModelProto;
+use tract_onnx::prelude::Tensor;
+
+use super::head::{Head, NAME_WEIGHT, PART_WEIGHT, PHRASE_WEIGHT};
+use super::sounds::{self, Statistics};
+use super::{graft, names};
+use crate::anchor::model::{Model, Output, Runner};
+use crate::anchor::{Anchor, list};
+use crate::export::{MAX_ABS, embed_onnx, examples_of};
+use crate::pack::add_words;
+use crate::progress;
+
+/// Largest difference to the golden spectrogram that is the same spectrogram.
+const MAX_MEL: f32 = 1e-3;
+
+/// Largest difference to the golden outputs that is the same tagger. Outputs are logits of about 10.
+const MAX_LOGIT: f32 = 1e-2;
+
+/// Texts embedded at once.
+const TEXTS: usize = 16;
+
+/// What stands for a name in the sentence.
+const PLACE: &str = "{}";
+
+const CLASSES: &str = "classes.toml";
+
+/// How scores are made of cosines; events begin and end at these scores.
+const SCORING: Scoring = Scoring {
+    temperature: 0.05,
+    enter: 0.5,
+    exit: 0.35,
+};
+
+const EXAMPLE: &str = "Example:
+  sensorium-train import tagger mn04_as.onnx --names audioset_labels.csv \\
+    --front-end trainer/recipes/taggers/mn04.toml --golden golden.npz --text-model minilm \\
+    --phrases trainer/recipes/sense-1/phrases.txt --sounds recordings --out mn04.pack
+  sensorium classify --pack mn04.pack --text-model minilm --classes mine.toml --modality audio a.wav";
+
+/// Makes an encoder that words find of a tagger of sounds, without training.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub struct Args {
+    /// The tagger: spectrogram `[n, ...]` to logits `[n, names]`, before any sigmoid.
+    #[arg(value_name = "TAGGER.onnx")]
+    tagger: PathBuf,
+    /// Names of its outputs: CSV with a column display_name, name, label or class, or a name a line.
+    #[arg(long, value_name = "LABELS.csv")]
+    names: PathBuf,
+    /// What it was trained with, as data: the keys of a recipe's [front_end].
+    #[arg(long, value_name = "FE.toml")]
+    front_end: PathBuf,
+    /// Folder with the text model, model.onnx and tokenizer.json.
+    #[arg(long, value_name = "DIR")]
+    text_model: PathBuf,
+    /// The text model's name; `classify` asks for it.
+    #[arg(long, value_name = "NAME", default_value = "all-MiniLM-L6-v2")]
+    text_model_name: String,
+    /// File with a phrase a line; their mean embedding is the centre of the space, so the same file
+    /// makes the same space.
+    #[arg(long, value_name = "FILE")]
+    phrases: PathBuf,
+    /// How its outputs become embeddings.
+    #[arg(long, value_enum, default_value_t = Method::Dual)]
+    method: Method,
+    /// Folders of everyday recordings, for `dual`: what the tagger says of them is what is usual.
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    sounds: Vec<PathBuf>,
+    /// The output with the logits, if several have one number a name.
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
+    /// A recording and what the tagger makes of it, to check the front end by: .npz with arrays
+    /// wave (or wave_32k), mel and logits.
+    #[arg(long, value_name = "FILE.npz")]
+    golden: Option<PathBuf>,
+    /// The sentence that names are put into.
+    #[arg(long, value_name = "TEXT", default_value = "the sound of {}")]
+    template: String,
+    /// The pack's default classes [default: the tagger's names].
+    #[arg(long, value_name = "C.toml")]
+    classes: Option<PathBuf>,
+    /// What the tagger was trained on.
+    #[arg(long, value_name = "TEXT", default_value = "not stated")]
+    data: String,
+    /// Licence of the tagger's weights and of what it was trained on, as the manifest tells it.
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "not stated: ask who published the tagger"
+    )]
+    licence: String,
+    /// Name of the space, to be that of other packs.
+    #[arg(long, default_value = "sense-1")]
+    space: String,
+    /// The pack's name [default: the tagger's file name].
+    #[arg(long)]
+    name: Option<String>,
+    /// Where the pack goes.
+    #[arg(long, value_name = "FILE.pack")]
+    out: PathBuf,
+}
+
+/// How outputs become embeddings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// A linear map that scores words as a softmax over their resemblance to the names would.
+    Dual,
+    /// The names' embeddings, weighted by probability.
+    Conse,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    ensure!(
+        args.template.contains(PLACE),
+        "--template is {:?}, expected a sentence with {PLACE} where the name goes",
+        args.template
+    );
+    ensure!(
+        args.method != Method::Dual || !args.sounds.is_empty(),
+        "--method dual needs --sounds, folders of recordings that tell what is usual"
+    );
+    let names = names::read(&args.names)?;
+    let spec = read_front_end(&args.front_end)?;
+    let front_end = SoundFrontEnd::new(&spec).with_context(|| format!("{:?}", args.front_end))?;
+    let model = Model::open(&args.tagger)?;
+    let (logits, runner) = tagger(args, &model, &front_end, names.len())?;
+    if let Some(golden) = &args.golden {
+        check_golden(golden, &spec, &model, &logits).with_context(|| format!("{golden:?}"))?;
+    }
+    let usual = match args.method {
+        Method::Conse => None,
+        Method::Dual => Some(Statistics::of(
+            &sounds::find(&args.sounds)?,
+            &front_end,
+            &runner,
+        )?),
+    };
+    ensure!(
+        usual.as_ref().is_none_or(|usual| !usual.within_one),
+        "output {logits:?} of {:?} is never below 0 or above 1: these are probabilities, expected \
+         the logits before the sigmoid",
+        args.tagger
+    );
+    let words = Words::embed(args, &names)?;
+    let head = words.head(&names, usual.as_ref())?;
+    let bytes =
+        std::fs::read(&args.tagger).with_context(|| format!("reading {:?}", args.tagger))?;
+    let proto = ModelProto::decode(&bytes[..]).with_context(|| format!("{:?}", args.tagger))?;
+    let onnx = graft::graft(proto, &logits, &head).with_context(|| format!("{:?}", args.tagger))?;
+    let pack = pack(args, &words, spec, onnx, usual.as_ref())?;
+    sensorium_pack::write_whole(&args.out, &pack)
+        .with_context(|| format!("writing {:?}", args.out))?;
+    println!(
+        "{} bytes in {:?}: {} names, {} numbers an embedding",
+        pack.len(),
+        args.out,
+        names.len(),
+        head.dim
+    );
+    Ok(())
+}
+
+fn read_front_end(path: &Path) -> anyhow::Result<LogMelSpec> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {path:?}"))?;
+    match from_toml(&text).with_context(|| format!("{path:?}"))? {
+        FrontEnd::LogMel(spec) => Ok(spec),
+        _ => bail!("{path:?} is no front end of sound, expected kind = \"log-mel\""),
+    }
+}
+
+/// The output that holds a number a name, and the model prepared for one clip.
+fn tagger(
+    args: &Args,
+    model: &Model,
+    front_end: &SoundFrontEnd,
+    names: usize,
+) -> anyhow::Result<(String, Runner)> {
+    let path = &args.tagger;
+    let inputs = model.inputs()?;
+    ensure!(
+        inputs.len() == 1,
+        "{path:?} is no tagger: its inputs are {inputs:?}, expected one"
+    );
+    let shape = [&[1], &front_end.output_shape()[..]].concat();
+    let taken = model.input_shape(0)?;
+    let fits = |(taken, given): (&Option<usize>, &usize)| taken.is_none_or(|len| len == *given);
+    ensure!(
+        taken.is_empty()
+            || (taken.len() == shape.len() && taken.iter().zip(&shape).skip(1).all(fits)),
+        "{path:?} takes {}, and the front end gives {shape:?}",
+        shown(&taken)
+    );
+    let silence = vec![0.0f32; front_end.output_len()];
+    let (mut found, mut others) = (Vec::new(), Vec::new());
+    for output in model.outputs()? {
+        if args.output.as_ref().is_some_and(|wanted| *wanted != output) {
+            others.push(output);
+            continue;
+        }
+        let runner = model.prepare(
+            Some(std::slice::from_ref(&shape)),
+            Some(&Output::Name(output.clone())),
+        )?;
+        let (_, given) = runner
+            .run(vec![Tensor::from_shape(&shape, &silence)?])
+            .context("it does not take what the front end gives")?;
+        if given == [1, names] {
+            found.push((output, runner));
+        } else {
+            others.push(format!("{output} {given:?}"));
+        }
+    }
+    let all: Vec<String> = found.iter().map(|(output, _)| output.clone()).collect();
+    match (found.pop(), all.len()) {
+        (Some(found), 1) => Ok(found),
+        (Some(_), _) => {
+            bail!("{path:?} has several outputs of {names} numbers, say which by --output: {all:?}")
+        }
+        (None, _) => bail!(
+            "{path:?} is no tagger of these names: its outputs are {others:?}, expected one of \
+             [1, {names}], a number for each of the {names} names in {:?}",
+            args.names
+        ),
+    }
+}
+
+/// Axes as people write them.
+fn shown(axes: &[Option<usize>]) -> String {
+    let axis = |len: &Option<usize>| len.map_or("any".to_owned(), |len| len.to_string());
+    let axes: Vec<String> = axes.iter().map(axis).collect();
+    format!("[{}]", axes.join(", "))
+}
+
+/// Whether the front end and the model give what they gave where the tagger comes from.
+fn check_golden(path: &Path, spec: &LogMelSpec, model: &Model, logits: &str) -> anyhow::Result<()> {
+    let read = |name: &str| -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
+        let array = array::open(path, Some(name))?;
+        let values = array.numbers.to_f32(0..array.numbers.len());
+        Ok((array.shape, values))
+    };
+    let rated = format!("wave_{}k", spec.rate_hz / 1000);
+    let (_, wave) = read("wave").or_else(|_| read(&rated))?;
+    let (shape, expected) = read("mel")?;
+    let frames = expected.len() / spec.mels;
+    let whole = LogMelSpec {
+        clip_s: wave.len() as f64 / f64::from(spec.rate_hz),
+        frames,
+        ..spec.clone()
+    };
+    let front_end = SoundFrontEnd::new(&whole)?;
+    ensure!(
+        front_end.output_len() == expected.len(),
+        "mel has shape {shape:?}, and the front end gives {:?} of this recording",
+        front_end.output_shape()
+    );
+    let mut mel = vec![0.0; front_end.output_len()];
+    front_end.clip(&wave, &mut mel)?;
+    let difference = worst(&mel, &expected);
+    eprintln!("golden: the spectrogram differs by {difference:.1e}, at most {MAX_MEL:.0e}");
+    ensure!(
+        difference <= MAX_MEL,
+        "its spectrogram differs from the front end's by {difference:.2e}, expected at most \
+         {MAX_MEL:.0e}: the tagger was trained with another front end"
+    );
+    let (_, expected) = read("logits")?;
+    let shape = [&[1], &front_end.output_shape()[..]].concat();
+    let runner = model.prepare(
+        Some(std::slice::from_ref(&shape)),
+        Some(&Output::Name(logits.to_owned())),
+    )?;
+    let (actual, _) = runner.run(vec![Tensor::from_shape(&shape, &mel)?])?;
+    let difference = worst(&actual, &expected);
+    eprintln!("golden: the logits differ by {difference:.1e}, at most {MAX_LOGIT:.0e}");
+    ensure!(
+        difference <= MAX_LOGIT,
+        "its logits differ from the tagger's by {difference:.2e}, expected at most {MAX_LOGIT:.0e}"
+    );
+    Ok(())
+}
+
+/// The largest difference; infinite where there is none or it is no number.
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    if a.len() != b.len() {
+        return f32::INFINITY;
+    }
+    let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, |worst, d| {
+        if d.is_nan() {
+            f32::INFINITY
+        } else {
+            worst.max(d)
+        }
+    })
+}
+
+/// All that is put into words.
+struct Words {
+    classes: Classes,
+    anchor: Anchor,
+    /// Names in the sentence, parts of names in the sentence, phrases as they are: places among the
+    /// anchor's.
+    names: Vec<usize>,
+    parts: Vec<usize>,
+    phrases: Vec<usize>,
+}
+
+impl Words {
+    fn embed(args: &Args, names: &[String]) -> anyhow::Result<Self> {
+        let phrases = list::lines(&args.phrases)?;
+        ensure!(!phrases.is_empty(), "{:?} holds no phrase", args.phrases);
+        let said = |name: &str| args.template.replace(PLACE, name);
+        let classes = match &args.classes {
+            Some(path) => {
+                let text = std::fs::read_to_string(path);
+                let text = text.with_context(|| format!("reading {path:?}"))?;
+                Classes::parse(&text).with_context(|| format!("{path:?}"))?
+            }
+            None => names_as_classes(names, said),
+        };
+        let mut prompts = Vec::new();
+        let mut places = BTreeMap::new();
+        let mut place = |text: String| {
+            *places.entry(text.clone()).or_insert_with(|| {
+                prompts.push(text);
+                prompts.len() - 1
+            })
+        };
+        let named = names.iter().map(|name| place(said(&name.to_lowercase())));
+        let named = named.collect();
+        let parts = names.iter().flat_map(|name| names::parts(name));
+        let parts: Vec<usize> = parts.map(|part| place(said(&part))).collect();
+        let phrases: Vec<usize> = phrases.into_iter().map(&mut place).collect();
+        let classes_said = classes.classes.iter().flat_map(|class| &class.prompts);
+        for prompt in classes_said.chain(&classes.background.prompts) {
+            place(prompt.clone());
+        }
+        let tower = TextTower::open(&args.text_model)
+            .with_context(|| format!("opening the text model {:?}", args.text_model))?;
+        let bar = progress::bar(prompts.len() as u64, "texts");
+        let mut rows = Vec::with_capacity(prompts.len());
+        for texts in prompts.chunks(TEXTS) {
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            rows.extend(tower.embed(&texts)?);
+            bar.inc(texts.len() as u64);
+        }
+        bar.finish_and_clear();
+        let mut sums = vec![0.0f64; tower.dim()];
+        for &phrase in &phrases {
+            for (sum, value) in sums.iter_mut().zip(&rows[phrase]) {
+                *sum += f64::from(*value);
+            }
+        }
+        let mean = |sum: f64| (sum / phrases.len() as f64) as f32;
+        Ok(Self {
+            anchor: Anchor {
+                text_model: args.text_model_name.clone(),
+                prompts,
+                rows: rows.concat(),
+                centre: sums.into_iter().map(mean).collect(),
+            },
+            classes,
+            names: named,
+            parts,
+            phrases,
+        })
+    }
+
+    /// The direction of a text.
+    fn direction(&self, place: usize) -> Vec<f32> {
+        let dim = self.anchor.dim();
+        let row = &self.anchor.rows[place * dim..][..dim];
+        let mut direction: Vec<f32> = row
+            .iter()
+            .zip(&self.anchor.centre)
+            .map(|(value, centre)| value - centre)
+            .collect();
+        normalize(&mut direction);
+        direction
+    }
+
+    fn head(&self, names: &[String], usual: Option<&Statistics>) -> anyhow::Result<Head> {
+        let directions = |places: &[usize]| -> Vec<Vec<f32>> {
+            places.iter().map(|&place| self.direction(place)).collect()
+        };
+        let named = directions(&self.names);
+        debug_assert_eq!(named.len(), names.len());
+        let Some(usual) = usual else {
+            return Ok(Head::conse(&named));
+        };
+        let (parts, phrases) = (directions(&self.parts), directions(&self.phrases));
+        let weighted = [
+            (&named, NAME_WEIGHT),
+            (&parts, PART_WEIGHT),
+            (&phrases, PHRASE_WEIGHT),
+        ];
+        let words: Vec<(&[f32], f64)> = weighted
+            .into_iter()
+            .flat_map(|(rows, weight)| rows.iter().map(move |row| (&row[..], weight)))
+            .collect();
+        Ok(Head::dual(&named, &words, &usual.means, &usual.spreads)?)
+    }
+}
+
+/// Each name is a class.
+fn names_as_classes(names: &[String], said: impl Fn(&str) -> String) -> Classes {
+    let mut known = std::collections::BTreeSet::new();
+    let names = names.iter().filter(|name| known.insert(name.as_str()));
+    let class = |name: &String| Class {
+        name: name.clone(),
+        prompts: vec![said(&name.to_lowercase())],
+        modalities: vec![Modality::Audio],
+        labels: Vec::new(),
+        min_duration_s: None,
+        false_alarms_per_hour: None,
+    };
+    Classes {
+        classes: names.map(class).collect(),
+        background: Background::default(),
+    }
+}
+
+fn pack(
+    args: &Args,
+    words: &Words,
+    spec: LogMelSpec,
+    onnx: Vec<u8>,
+    usual: Option<&Statistics>,
+) -> anyhow::Result<Vec<u8>> {
+    let file_name = |path: &Path| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    };
+    let stem = args.tagger.file_stem().unwrap_or_default();
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => stem.to_string_lossy().into_owned(),
+    };
+    let mut writer = PackWriter::new();
+    let space = add_words(&mut writer, &args.space, &words.anchor)?;
+    let front_end = FrontEnd::LogMel(spec);
+    let extractor = Extractor::new(
+        &front_end,
+        Modality::Audio,
+        Augmentations::default().check()?,
+    )?;
+    let examples = examples_of(&extractor, Modality::Audio)?;
+    let shape = extractor.output_shape();
+    let mut output = Vec::new();
+    for example in &examples {
+        output.extend(embed_onnx(&onnx, &shape, example)?);
+    }
+    let member = |file: &str| format!("encoders/{name}/{file}");
+    let encoder = Encoder {
+        name: name.clone(),
+        modality: Modality::Audio,
+        space: args.space.clone(),
+        model: member("encoder.onnx"),
+        front_end,
+        scoring: SCORING,
+        golden: Golden {
+            input: member("golden_input.npy"),
+            output: member("golden_output.npy"),
+            max_abs: MAX_ABS,
+        },
+    };
+    let input_shape = [&[examples.len()], &shape[..]].concat();
+    let rows = [examples.len(), space.dim];
+    writer.add(&encoder.model, onnx);
+    writer.add(
+        &encoder.golden.input,
+        npy::to_bytes(&input_shape, &examples.concat())?,
+    );
+    writer.add(&encoder.golden.output, npy::to_bytes(&rows, &output)?);
+    writer.add(CLASSES, toml::to_string(&words.classes)?.into_bytes());
+    let binding = match usual {
+        Some(usual) => format!(
+            "Not trained here: outputs of the tagger {}, standardised by {} windows of everyday \
+             sound and mapped into the text model's space by ridge regression over the names in \
+             {} (method dual).",
+            file_name(&args.tagger),
+            usual.windows,
+            file_name(&args.names)
+        ),
+        None => format!(
+            "Not trained here: embeddings of the names in {}, weighted by the probabilities that \
+             the tagger {} gives (method ConSE).",
+            file_name(&args.names),
+            file_name(&args.tagger)
+        ),
+    };
+    let method = args.method.to_possible_value();
+    let provenance = Provenance {
+        encoder: name.clone(),
+        binding,
+        data: vec![DataSet {
+            name: args.data.clone(),
+            licence: args.licence.clone(),
+        }],
+        split: "the tagger's own".to_owned(),
+        command: format!(
+            "sensorium-train import tagger {} --names {} --front-end {} --phrases {} --method {}",
+            file_name(&args.tagger),
+            file_name(&args.names),
+            file_name(&args.front_end),
+            file_name(&args.phrases),
+            method.as_ref().map_or("", |method| method.get_name()),
+        ),
+        seed: 0,
+        metrics: BTreeMap::new(),
+    };
+    let manifest = Manifest {
+        format: FORMAT.to_owned(),
+        version: VERSION,
+        name,
+        spaces: vec![space],
+        encoders: vec![encoder],
+        classes: CLASSES.to_owned(),
+        provenance: vec![provenance],
+        members: Vec::new(),
+    };
+    Ok(writer.to_bytes(manifest)?)
+}
