@@ -16,22 +16,22 @@ use crate::recipe::Recipe;
 
 pub mod cache;
 mod checkpoint;
-mod conse;
+pub mod conse;
 pub mod embed;
 mod list;
-mod model;
+pub mod model;
 mod pair;
 pub mod space;
 pub mod spec;
 mod table;
 #[cfg(test)]
-mod tiny;
+pub mod tiny;
 mod token;
 mod tower;
 
 use cache::AnchorCache;
 use embed::Embedder;
-use spec::AnchorSpec;
+use spec::{AnchorSpec, Folders};
 use table::{Index, Table};
 
 /// What `anchor --help` ends with.
@@ -69,13 +69,9 @@ pub struct Args {
     /// The recipe, or what the space is made of.
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
-    /// Of a recipe: folder with the text model, model.onnx and tokenizer.json.
-    #[arg(
-        long,
-        value_name = "DIR",
-        required_unless_present = "content",
-        conflicts_with_all = ["content", "cache"]
-    )]
+    /// Folder with the text model, model.onnx and tokenizer.json; of a space that has one, instead of
+    /// its own.
+    #[arg(long, value_name = "DIR", required_unless_present = "content")]
     text_model: Option<PathBuf>,
     /// Of a space: folders of pictures, files with the path of one a line, or pictures.
     #[arg(long, value_name = "DIR|LIST", num_args = 1.., requires = "cache")]
@@ -86,6 +82,9 @@ pub struct Args {
     /// Of a space: folder that keeps embeddings, so that none is computed twice.
     #[arg(long, value_name = "DIR", requires = "content")]
     cache: Option<PathBuf>,
+    /// Of a space: folder with the data sets, for files that are not beside its own.
+    #[arg(long, value_name = "DIR", requires = "content")]
+    data: Option<PathBuf>,
     /// Where the embeddings go.
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
@@ -93,9 +92,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    match (&args.text_model, &args.cache) {
-        (Some(text_model), _) => embed_recipe(args, text_model),
-        (None, Some(cache)) => embed_in_space(args, &AnchorCache::open(cache)?),
+    match (&args.cache, &args.text_model) {
+        (Some(cache), _) => embed_in_space(args, &AnchorCache::open(cache)?),
+        (None, Some(text_model)) => embed_recipe(args, text_model),
         (None, None) => anyhow::bail!("neither --text-model nor --cache is given"),
     }
 }
@@ -126,9 +125,13 @@ fn embed_in_space(args: &Args, cache: &AnchorCache) -> anyhow::Result<()> {
             texts
         }
     };
-    let base = args.file.parent().unwrap_or(Path::new(""));
+    let at = Folders {
+        base: args.file.parent().unwrap_or(Path::new("")),
+        data: args.data.as_deref(),
+        text_model: args.text_model.as_deref(),
+    };
     let space = spec
-        .open(base, cache)
+        .open(&at, cache)
         .with_context(|| format!("{:?}", args.file))?;
     let mut embedder = Embedder::new(space.as_ref(), cache)?;
     let image_rows = embedder.images(&pictures, |path| spec.picture(path))?;

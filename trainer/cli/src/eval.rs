@@ -10,6 +10,8 @@ use sensorium_model::backend::Inference;
 use sensorium_model::{Input, Tower};
 
 use crate::anchor::Anchor;
+use crate::anchor::cache::AnchorCache;
+use crate::anchor::spec::open_space;
 use crate::recipe::Recipe;
 use crate::run::RunDir;
 use crate::samples::Samples;
@@ -38,19 +40,33 @@ pub struct Args {
     /// nothing is said of finding one by the other.
     #[arg(long, value_name = "SPACE.toml|RUN_DIR")]
     images: Option<PathBuf>,
-    /// Where embeddings of pictures are kept [default: beside the training].
+    /// Folder with the text model, for a space of --images that has one, instead of its own.
+    #[arg(long, value_name = "DIR", requires = "images")]
+    text_model: Option<PathBuf>,
+    /// Where embeddings of pictures, and features of a trunk, are kept [default: beside the training].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Where the table of the same samples goes as the pictures' space has them, taken for pictures:
+    /// what the training is worth beyond its trunk.
+    #[arg(long, value_name = "FILE.safetensors", requires = "images")]
+    unbound: Option<PathBuf>,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
+}
+
+impl Args {
+    fn cache_folder(&self) -> PathBuf {
+        let folder = self.cache.clone();
+        folder.unwrap_or_else(|| self.run.join("anchors"))
+    }
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let run = RunDir::open(&args.run)?;
     let (recipe, anchor, facts) = (run.recipe()?, run.anchor()?, run.facts()?);
-    let samples = Samples::open(&recipe, &args.data)?;
+    let samples = Samples::open(&recipe, &args.data, &args.cache_folder())?;
     let split = samples.split(&recipe.split, facts.fold)?;
     ensure!(
         split.held_out_groups == facts.held_out_groups
@@ -63,8 +79,20 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
     let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
     run.write_json("eval.json", &report)?;
-    let table = held_out::table(args, &run, &recipe, &anchor, &samples, &embedded)?;
+    let images = match &args.images {
+        None => None,
+        Some(path) => {
+            let cache = AnchorCache::open(&args.cache_folder())?;
+            let text_model = args.text_model.as_deref();
+            Some((open_space(path, &args.data, text_model, &cache)?, cache))
+        }
+    };
+    let images = images.as_ref().map(|(space, cache)| (&**space, cache));
+    let table = held_out::table(&run, images, &recipe, &anchor, &samples, &embedded)?;
     table.write(&run.path(table::FILE))?;
+    if let (Some(path), Some((space, _))) = (&args.unbound, images) {
+        held_out::unbound(&table, space, &samples, &embedded.items)?.write(path)?;
+    }
     let broken = samples.tally.broken();
     if broken.broken > 0 {
         eprintln!("{broken}");
@@ -110,7 +138,7 @@ pub fn embed(
         samples.tally.check()?;
         let (items, windows): (Vec<usize>, Vec<Vec<Vec<f32>>>) = whole.into_iter().unzip();
         embedded.items.extend(items);
-        let rows = embed_windows(encoder, &shape, &windows);
+        let rows = embed_windows(encoder, shape, &windows);
         embedded.rows.extend(rows.into_iter().flatten());
     }
     Ok(embedded)

@@ -4,11 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use sensorium_model::TowerConfig;
 use sensorium_model::backend::Inference;
 use sensorium_model::weights::{Weights, WeightsError};
+use sensorium_model::{Input, TowerConfig};
+use tract_onnx::prelude::Tensor;
 
-use crate::run::RunDir;
+use crate::anchor::model::Model;
+use crate::graft::graft;
+use crate::run::{RunDir, TRUNK};
+use crate::trunk::TrunkConfig;
 
 mod compare;
 mod conv;
@@ -16,7 +20,8 @@ mod encoder;
 mod example;
 
 pub use compare::{MAX_ABS, embed_onnx};
-pub use example::examples;
+pub use encoder::normalised;
+pub use example::{examples, examples_of};
 
 /// Writes the encoder as ONNX and compares it with the original.
 #[derive(Debug, clap::Args)]
@@ -57,6 +62,9 @@ pub fn to_onnx(weights: &Weights, config: &TowerConfig) -> Result<Vec<u8>, Weigh
 pub fn export(run: &RunDir) -> anyhow::Result<(Vec<u8>, f32)> {
     let (weights, config) = run.checkpoint()?;
     let onnx = to_onnx(&weights, &config)?;
+    if let Some(trunk) = run.recipe()?.trunk {
+        return on_trunk(run, &trunk, &config, &onnx);
+    }
     let examples = examples(&run.recipe()?)?;
     let original = run.encoder::<Inference>(&Default::default())?;
     let expected = compare::embed(&original, &examples.concat());
@@ -67,6 +75,37 @@ pub fn export(run: &RunDir) -> anyhow::Result<(Vec<u8>, f32)> {
     for (example, expected) in examples.iter().zip(expected.chunks_exact(config.output())) {
         let alone = embed_onnx(&onnx, &shape, example)?;
         difference = difference.max(compare::max_abs(&alone, expected));
+    }
+    Ok((onnx, difference))
+}
+
+/// As [`export`], of an encoder that is given a trunk's features: one file of both.
+fn on_trunk(
+    run: &RunDir,
+    trunk: &TrunkConfig,
+    config: &TowerConfig,
+    head: &[u8],
+) -> anyhow::Result<(Vec<u8>, f32)> {
+    let path = run.path(TRUNK);
+    let bytes = std::fs::read(&path).with_context(|| format!("reading {path:?}"))?;
+    let onnx = graft(&bytes, trunk.output.as_ref(), head)?;
+    let (recipe, encoder) = (
+        run.recipe()?,
+        run.encoder::<Inference>(&Default::default())?,
+    );
+    let shape = recipe.front_end.build()?.output_shape();
+    let runner = Model::open(&path)?.prepare(
+        Some(&[[&[1], shape.as_slice()].concat()]),
+        trunk.output.as_ref(),
+    )?;
+    let mut difference = 0.0f32;
+    for example in examples(&recipe)? {
+        let input = Tensor::from_shape(&[&[1], shape.as_slice()].concat(), &example)?;
+        let (features, _) = runner.run(vec![input])?;
+        let features = Input::of_shape(features, &config.input_shape(), &Default::default());
+        let expected: Vec<f32> = encoder.forward(features).into_data().iter().collect();
+        let actual = embed_onnx(&onnx, &shape, &example)?;
+        difference = difference.max(compare::max_abs(&actual, &expected));
     }
     Ok((onnx, difference))
 }

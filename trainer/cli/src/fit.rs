@@ -13,7 +13,7 @@ use crate::anchor::space::AnchorSpace;
 use crate::anchor::spec::open_space;
 use crate::anchor::{Anchor, read_phrases};
 use crate::recipe::{Binding, Recipe};
-use crate::run::{Facts, RunDir};
+use crate::run::{Facts, RunDir, TRUNK};
 use crate::samples::Samples;
 
 mod picture;
@@ -47,15 +47,17 @@ pub struct Args {
         required_unless_present_any = ["text_model", "images"]
     )]
     anchor: Option<PathBuf>,
-    /// Folder with the text model, to embed the words now.
-    #[arg(long, value_name = "DIR", conflicts_with = "anchor")]
+    /// Folder with the text model, to embed the words now, if there is no --anchor; for a space of
+    /// --images that has a text model, instead of its own.
+    #[arg(long, value_name = "DIR")]
     text_model: Option<PathBuf>,
     /// What embeds the pictures that the recipe binds to: a file as `anchor` takes it, or the folder
     /// of an earlier training, whose words are then this one's as well. Of another sense, only the
     /// latter.
     #[arg(long, value_name = "SPACE.toml|RUN_DIR")]
     images: Option<PathBuf>,
-    /// Where embeddings of pictures are kept, to be computed once [default: beside the training].
+    /// Where embeddings of pictures, and features of a trunk, are kept, to be computed once [default:
+    /// beside the training].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// The training's folder.
@@ -122,7 +124,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .context("starting the threads")?;
     }
 
-    let samples = Samples::open(&recipe, &args.data)?;
+    let cache = args.cache.clone();
+    let cache = cache.unwrap_or_else(|| args.out.join("anchors"));
+    let samples = Samples::open(&recipe, &args.data, &cache)?;
     let mut split = samples.split(&recipe.split, args.fold)?;
     split
         .leave_out(&args.leave_out, |item| &samples.items()[item].group)
@@ -143,9 +147,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let images = match &args.images {
         None => None,
         Some(path) => {
-            let folder = args.cache.clone();
-            let cache = AnchorCache::open(&folder.unwrap_or_else(|| args.out.join("anchors")))?;
-            Some((open_space(path, &cache)?, cache))
+            let cache = AnchorCache::open(&cache)?;
+            let text_model = args.text_model.as_deref();
+            Some((open_space(path, &args.data, text_model, &cache)?, cache))
         }
     };
     let epochs = args.epochs.map_or(recipe.training.epochs, |n| n as usize);
@@ -157,15 +161,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         &split,
         images.as_ref().map(|(space, _)| &**space),
     );
-    let run = RunDir::begin(
-        &args.out,
-        &[
-            ("recipe.toml", &copy),
-            ("anchor.safetensors", &anchor_bytes),
-        ],
-        &facts,
-        args.restart,
-    )?;
+    let mut files: Vec<(&str, &[u8])> = vec![
+        ("recipe.toml", &copy),
+        ("anchor.safetensors", &anchor_bytes),
+    ];
+    let trunk = recipe.trunk.as_ref().map(|trunk| {
+        let path = args.data.join(&trunk.file);
+        std::fs::read(&path).with_context(|| format!("reading the trunk {path:?}"))
+    });
+    let trunk = trunk.transpose()?;
+    files.extend(trunk.iter().map(|bytes| (TRUNK, &bytes[..])));
+    let run = RunDir::begin(&args.out, &files, &facts, args.restart)?;
     eprintln!(
         "{} samples of {} groups to train on, {} of {} held out; {} on {}",
         split.training.len(),

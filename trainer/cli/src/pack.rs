@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
+use sensorium_core::feature::FrontEnd;
 use sensorium_pack::npy;
 use sensorium_pack::{
     DataSet, Encoder, FORMAT, Golden, Manifest, Modality, PackWriter, Provenance, Scoring, Space,
@@ -12,16 +13,32 @@ use serde::Serialize;
 
 use crate::anchor::Anchor;
 use crate::eval::Report;
-use crate::export::{MAX_ABS, embed_onnx, examples, export};
+use crate::export::{MAX_ABS, embed_onnx, examples_of, export};
 use crate::recipe::{Background, Binding, Class, Recipe};
 use crate::run::{Facts, RunDir};
+
+mod picture;
+
+use picture::PictureTower;
 
 /// Puts trainings, measured by `eval`, into one file. Equal trainings give equal bytes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The trainings' folders, one an encoder.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "images")]
     runs: Vec<PathBuf>,
+    /// A space of kind conse, whose tower of pictures goes into the pack.
+    #[arg(long, value_name = "SPACE.toml", requires_all = ["data", "text_model"])]
+    images: Option<PathBuf>,
+    /// Folder with the data sets, for what that space is made of.
+    #[arg(long, value_name = "DIR", requires = "images")]
+    data: Option<PathBuf>,
+    /// Folder with that space's text model.
+    #[arg(long, value_name = "DIR", requires = "images")]
+    text_model: Option<PathBuf>,
+    /// Where the words of its categories are kept [default: beside the pack].
+    #[arg(long, value_name = "DIR", requires = "images")]
+    cache: Option<PathBuf>,
     /// Where the pack goes.
     #[arg(long, value_name = "FILE.pack")]
     out: PathBuf,
@@ -59,6 +76,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         contents
             .add(&run)
             .with_context(|| format!("packing {path:?}"))?;
+    }
+    if let Some(path) = &args.images {
+        let tower = PictureTower::open(args, path);
+        let added = tower.and_then(|tower| contents.add_pictures(tower));
+        added.with_context(|| format!("packing {path:?}"))?;
     }
     let bytes = contents.finish(args.name.clone())?;
     sensorium_pack::write_whole(&args.out, &bytes)
@@ -108,17 +130,16 @@ impl Contents {
             "the exported encoder differs from the checkpoint by {difference:.2e}, expected at \
              most {MAX_ABS:.0e}"
         );
-        self.add_space(&recipe, run.anchor()?)?;
+        self.add_space(&recipe.text.space, run.anchor()?)?;
         self.add_encoder(&recipe, onnx)?;
-        self.add_classes(&recipe)?;
+        self.add_classes(recipe.modality(), &recipe.classes, &recipe.background)?;
         self.provenance.push(provenance(&recipe, &facts, &report));
         Ok(())
     }
 
     /// Encoders trained against the same words share a space.
-    fn add_space(&mut self, recipe: &Recipe, anchor: Anchor) -> anyhow::Result<()> {
-        let name = &recipe.text.space;
-        if let Some((_, known)) = self.anchors.iter().find(|(space, _)| space.name == *name) {
+    fn add_space(&mut self, name: &str, anchor: Anchor) -> anyhow::Result<()> {
+        if let Some((_, known)) = self.anchors.iter().find(|(space, _)| space.name == name) {
             if *known != anchor {
                 bail!("space {name:?} has other words or numbers in an earlier training");
             }
@@ -126,7 +147,7 @@ impl Contents {
         }
         let member = |file: &str| format!("spaces/{name}/{file}");
         let space = Space {
-            name: name.clone(),
+            name: name.to_owned(),
             dim: anchor.dim(),
             text_model: anchor.text_model.clone(),
             centre: member("centre.npy"),
@@ -145,25 +166,39 @@ impl Contents {
     }
 
     fn add_encoder(&mut self, recipe: &Recipe, onnx: Vec<u8>) -> anyhow::Result<()> {
-        let name = &recipe.name;
+        let (name, space) = (&recipe.name, &recipe.text.space);
+        let scoring = Scoring {
+            temperature: recipe.scoring.temperature,
+            enter: recipe.scoring.enter,
+            exit: recipe.scoring.exit,
+        };
+        let sense = (recipe.modality(), &recipe.front_end);
+        self.add_file((name, space), sense, scoring, onnx)
+    }
+
+    /// An encoder's file, with what it gives for a few examples.
+    fn add_file(
+        &mut self,
+        (name, space): (&str, &str),
+        (modality, front_end): (Modality, &FrontEnd),
+        scoring: Scoring,
+        onnx: Vec<u8>,
+    ) -> anyhow::Result<()> {
         let member = |file: &str| format!("encoders/{name}/{file}");
-        let (shape, examples) = (recipe.encoder.input_shape(), examples(recipe)?);
+        let shape = front_end.build()?.output_shape();
+        let examples = examples_of(front_end, modality)?;
         // As the runtime runs them: one at a time.
         let mut output = Vec::new();
         for example in &examples {
             output.extend(embed_onnx(&onnx, &shape, example)?);
         }
         let encoder = Encoder {
-            name: name.clone(),
-            modality: recipe.modality(),
-            space: recipe.text.space.clone(),
+            name: name.to_owned(),
+            modality,
+            space: space.to_owned(),
             model: member("encoder.onnx"),
-            front_end: recipe.front_end.clone(),
-            scoring: Scoring {
-                temperature: recipe.scoring.temperature,
-                enter: recipe.scoring.enter,
-                exit: recipe.scoring.exit,
-            },
+            front_end: front_end.clone(),
+            scoring,
             golden: Golden {
                 input: member("golden_input.npy"),
                 output: member("golden_output.npy"),
@@ -172,7 +207,8 @@ impl Contents {
         };
         let input_shape = [&[examples.len()], &shape[..]].concat();
         let input = npy::to_bytes(&input_shape, &examples.concat())?;
-        let output = npy::to_bytes(&[examples.len(), recipe.encoder.output()], &output)?;
+        let dim = output.len() / examples.len().max(1);
+        let output = npy::to_bytes(&[examples.len(), dim], &output)?;
         self.writer.add(&encoder.model, onnx);
         self.writer.add(&encoder.golden.input, input);
         self.writer.add(&encoder.golden.output, output);
@@ -181,9 +217,13 @@ impl Contents {
     }
 
     /// A class that two encoders know by the same words is one class of both.
-    fn add_classes(&mut self, recipe: &Recipe) -> anyhow::Result<()> {
-        let modality = recipe.modality();
-        for class in &recipe.classes {
+    fn add_classes(
+        &mut self,
+        modality: Modality,
+        classes: &[Class],
+        background: &Background,
+    ) -> anyhow::Result<()> {
+        for class in classes {
             let entries = &mut self.classes.class;
             match entries
                 .iter_mut()
@@ -202,11 +242,29 @@ impl Contents {
                 Some(_) => {}
             }
         }
-        for prompt in &recipe.background.prompts {
+        for prompt in &background.prompts {
             if !self.classes.background.prompts.contains(prompt) {
                 self.classes.background.prompts.push(prompt.clone());
             }
         }
+        Ok(())
+    }
+
+    /// A tower of pictures that nothing was trained for.
+    fn add_pictures(&mut self, tower: PictureTower) -> anyhow::Result<()> {
+        let PictureTower {
+            spec,
+            space,
+            front_end,
+            onnx,
+            words,
+            provenance,
+        } = tower;
+        self.add_space(&space, words)?;
+        let sense = (Modality::Image, &front_end);
+        self.add_file((&spec.name, &space), sense, spec.scoring, onnx)?;
+        self.add_classes(Modality::Image, &spec.classes, &Background::default())?;
+        self.provenance.push(provenance);
         Ok(())
     }
 
