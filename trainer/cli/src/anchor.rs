@@ -16,7 +16,7 @@ use crate::recipe::{Class, Recipe};
 
 pub mod cache;
 mod checkpoint;
-mod conse;
+pub mod conse;
 pub mod embed;
 pub mod list;
 pub mod model;
@@ -32,7 +32,7 @@ mod tower;
 
 use cache::AnchorCache;
 use embed::Embedder;
-use spec::AnchorSpec;
+use spec::{AnchorSpec, Folders};
 use table::{Index, Table};
 
 /// What `anchor --help` ends with.
@@ -71,13 +71,9 @@ pub struct Args {
     /// The recipe, or several whose encoders share a space, or what a space is made of.
     #[arg(value_name = "FILE.toml", required = true)]
     files: Vec<PathBuf>,
-    /// Of a recipe: folder with the text model, model.onnx and tokenizer.json.
-    #[arg(
-        long,
-        value_name = "DIR",
-        required_unless_present = "content",
-        conflicts_with_all = ["content", "cache"]
-    )]
+    /// Folder with the text model, model.onnx and tokenizer.json; of a space that has one, instead of
+    /// its own.
+    #[arg(long, value_name = "DIR", required_unless_present = "content")]
     text_model: Option<PathBuf>,
     /// Of a space: folders of pictures, files with the path of one a line, or pictures.
     #[arg(long, value_name = "DIR|LIST", num_args = 1.., requires = "cache")]
@@ -88,6 +84,9 @@ pub struct Args {
     /// Of a space: folder that keeps embeddings, so that none is computed twice.
     #[arg(long, value_name = "DIR", requires = "content")]
     cache: Option<PathBuf>,
+    /// Of a space: folder with the data sets, for files that are not beside its own.
+    #[arg(long, value_name = "DIR", requires = "content")]
+    data: Option<PathBuf>,
     /// Where the embeddings go.
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
@@ -95,9 +94,9 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    match (&args.text_model, &args.cache) {
-        (Some(text_model), _) => embed_recipe(args, text_model),
-        (None, Some(cache)) => embed_in_space(args, &AnchorCache::open(cache)?),
+    match (&args.cache, &args.text_model) {
+        (Some(cache), _) => embed_in_space(args, &AnchorCache::open(cache)?),
+        (None, Some(text_model)) => embed_recipe(args, text_model),
         (None, None) => anyhow::bail!("neither --text-model nor --cache is given"),
     }
 }
@@ -150,10 +149,12 @@ fn embed_in_space(args: &Args, cache: &AnchorCache) -> anyhow::Result<()> {
             texts
         }
     };
-    let base = file.parent().unwrap_or(Path::new(""));
-    let space = spec
-        .open(base, cache)
-        .with_context(|| format!("{file:?}"))?;
+    let at = Folders {
+        base: file.parent().unwrap_or(Path::new("")),
+        data: args.data.as_deref(),
+        text_model: args.text_model.as_deref(),
+    };
+    let space = spec.open(&at, cache).with_context(|| format!("{file:?}"))?;
     let mut embedder = Embedder::new(space.as_ref(), cache)?;
     let image_rows = embedder.images(&pictures, |path| spec.picture(path))?;
     let words: Vec<&str> = texts.iter().map(String::as_str).collect();

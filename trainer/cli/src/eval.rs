@@ -13,6 +13,8 @@ use sensorium_model::{Input, Tower};
 use serde::Serialize;
 
 use crate::anchor::Anchor;
+use crate::anchor::cache::AnchorCache;
+use crate::anchor::spec::open_space;
 use crate::export::{OnnxEncoder, export};
 use crate::quantize::Quantize;
 use crate::recipe::Recipe;
@@ -51,7 +53,10 @@ pub struct Args {
     /// nothing is said of finding one by the other.
     #[arg(long, value_name = "SPACE.toml|RUN_DIR")]
     images: Option<PathBuf>,
-    /// Where embeddings of pictures are kept [default: beside the training].
+    /// Folder with the text model, for a space of --images that has one, instead of its own.
+    #[arg(long, value_name = "DIR", requires = "images")]
+    text_model: Option<PathBuf>,
+    /// Where embeddings of pictures, and features of a trunk, are kept [default: beside the training].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Measure the encoder with weights as integers as well, by the file that `export` writes, and say
@@ -62,12 +67,20 @@ pub struct Args {
     /// says it otherwise. Nothing is written then.
     #[arg(long, value_name = "FILE", conflicts_with = "images")]
     classes: Option<PathBuf>,
-    /// Folder with the text model, for words of --classes that the training does not know.
-    #[arg(long, value_name = "DIR", requires = "classes")]
-    text_model: Option<PathBuf>,
+    /// Where the table of the same samples goes as the pictures' space has them, taken for pictures:
+    /// what the training is worth beyond its trunk.
+    #[arg(long, value_name = "FILE.safetensors", requires = "images")]
+    unbound: Option<PathBuf>,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
+}
+
+impl Args {
+    fn cache_folder(&self) -> PathBuf {
+        let folder = self.cache.clone();
+        folder.unwrap_or_else(|| self.run.join("anchors"))
+    }
 }
 
 /// Runs the command.
@@ -80,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         recipe.reword(&classes, path)?;
         anchor.learn(&recipe.classes, args.text_model.as_deref())?;
     }
-    let samples = Samples::open(&recipe, &args.data)?;
+    let samples = Samples::open(&recipe, &args.data, &args.cache_folder())?;
     let split = samples.split(&recipe.split, facts.fold)?;
     ensure!(
         split.held_out_groups == facts.held_out_groups
@@ -89,24 +102,36 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.data
     );
     let encoder = run.encoder::<Inference>(&Default::default())?;
+    let images = match &args.images {
+        None => None,
+        Some(path) => {
+            let cache = AnchorCache::open(&args.cache_folder())?;
+            let text_model = args.text_model.as_deref();
+            Some((open_space(path, &args.data, text_model, &cache)?, cache))
+        }
+    };
+    let images = images.as_ref().map(|(space, cache)| (&**space, cache));
     let measured = |embedded: Embedded| -> anyhow::Result<_> {
         let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
         let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
-        let table = held_out::table(args, &run, &recipe, &anchor, &samples, &embedded)?;
-        Ok((report, table))
+        let table = held_out::table(&run, images, &recipe, &anchor, &samples, &embedded)?;
+        Ok((report, table, embedded.items))
     };
     let keeps = args.classes.is_none();
-    let (report, table) = measured(embed(&encoder, &samples, &split.held_out)?)?;
+    let (report, table, items) = measured(embed(&encoder, &samples, &split.held_out)?)?;
     if keeps {
         run.write_json(FILE, &report)?;
         table.write(&run.path(table::FILE))?;
+    }
+    if let (Some(path), Some((space, _))) = (&args.unbound, images) {
+        held_out::unbound(&table, space, &samples, &items)?.write(path)?;
     }
     let int8 = match args.quantize {
         Quantize::None => None,
         Quantize::Int8 => {
             let exported = export(&run, Quantize::Int8)?;
             let encoder = OnnxEncoder::new(&exported.onnx, &samples.shape())?;
-            let (other, mut others) = measured(embed(&encoder, &samples, &split.held_out)?)?;
+            let (other, mut others, _) = measured(embed(&encoder, &samples, &split.held_out)?)?;
             others.name.push_str(", int8");
             if keeps {
                 run.write_json(INT8_FILE, &other)?;
@@ -205,7 +230,7 @@ pub fn embed(
         samples.tally.check()?;
         let (items, windows): (Vec<usize>, Vec<Vec<Vec<f32>>>) = whole.into_iter().unzip();
         embedded.items.extend(items);
-        let rows = embed_windows(encoder, &shape, &windows)?;
+        let rows = embed_windows(encoder, shape, &windows)?;
         embedded.rows.extend(rows.into_iter().flatten());
     }
     Ok(embedded)

@@ -8,9 +8,13 @@ use anyhow::{Context, ensure};
 use sensorium_model::TowerConfig;
 use sensorium_model::backend::Inference;
 use sensorium_model::weights::{Weights, WeightsError};
+use tract_onnx::prelude::Tensor;
 
+use crate::anchor::model::Model;
+use crate::graft::graft;
 use crate::quantize::{MIN_COSINE, Quantize, Summary, cosine, described};
-use crate::run::RunDir;
+use crate::run::{RunDir, TRUNK};
+use crate::trunk::TrunkConfig;
 
 mod compare;
 mod conv;
@@ -18,6 +22,7 @@ mod encoder;
 mod example;
 
 pub use compare::{MAX_ABS, OnnxEncoder, embed_onnx};
+pub use encoder::normalised;
 pub use example::{examples, examples_of};
 
 /// Writes the encoder as ONNX and compares it with the original.
@@ -141,17 +146,28 @@ pub fn to_onnx(weights: &Weights, config: &TowerConfig) -> Result<Vec<u8>, Weigh
 /// A training's encoder as ONNX, and how far its embeddings are from the original's.
 pub fn export(run: &RunDir, quantize: Quantize) -> anyhow::Result<Exported> {
     let (weights, config) = run.checkpoint()?;
-    let onnx = to_onnx(&weights, &config)?;
-    let examples = examples(&run.recipe()?)?;
+    let recipe = run.recipe()?;
+    let mut onnx = to_onnx(&weights, &config)?;
+    let examples = examples(&recipe)?;
+    let shape = recipe.front_end.build()?.output_shape();
+    let mut inputs = examples.concat();
+    if let Some(trunk) = &recipe.trunk {
+        inputs = through_trunk(run, trunk, &shape, &examples)?;
+        let path = run.path(TRUNK);
+        let bytes = std::fs::read(&path).with_context(|| format!("reading {path:?}"))?;
+        onnx = graft(&bytes, trunk.output.as_ref(), &onnx)?;
+    }
     let original = run.encoder::<Inference>(&Default::default())?;
-    let expected = compare::embed(&original, &examples.concat());
-    let shape = config.input_shape();
-    let all = embed_onnx(&onnx, &shape, &examples.concat())?;
-    let mut difference = compare::max_abs(&all, &expected);
-    // One by one as well: the runtime does not batch.
+    let expected = compare::embed(&original, &inputs);
+    // One by one, as the runtime does, and all at once, where a trunk may not be fixed to one.
     let alone = OnnxEncoder::new(&onnx, &shape)?;
+    let mut difference = 0.0f32;
     for (example, expected) in examples.iter().zip(expected.chunks_exact(config.output())) {
         difference = difference.max(compare::max_abs(&alone.embed(example)?, expected));
+    }
+    if recipe.trunk.is_none() {
+        let all = embed_onnx(&onnx, &shape, &examples.concat())?;
+        difference = difference.max(compare::max_abs(&all, &expected));
     }
     let float_len = onnx.len();
     let (onnx, summary) = quantize.apply(onnx)?;
@@ -177,4 +193,23 @@ pub fn export(run: &RunDir, quantize: Quantize) -> anyhow::Result<Exported> {
         quantised: summary.map(quantised).transpose()?,
         onnx,
     })
+}
+
+/// A trunk's features of examples, one after the other.
+fn through_trunk(
+    run: &RunDir,
+    trunk: &TrunkConfig,
+    shape: &[usize],
+    examples: &[Vec<f32>],
+) -> anyhow::Result<Vec<f32>> {
+    let shape = [&[1], shape].concat();
+    let model = Model::open(&run.path(TRUNK))?;
+    let runner = model.prepare(Some(std::slice::from_ref(&shape)), trunk.output.as_ref())?;
+    let features = examples.iter().map(|example| {
+        let (features, _) = runner.run(vec![Tensor::from_shape(&shape, example)?])?;
+        Ok(features)
+    });
+    Ok(features
+        .collect::<anyhow::Result<Vec<Vec<f32>>>>()?
+        .concat())
 }

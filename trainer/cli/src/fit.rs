@@ -17,7 +17,7 @@ use crate::anchor::space::AnchorSpace;
 use crate::anchor::spec::open_space;
 use crate::anchor::{Anchor, read_phrases};
 use crate::recipe::{Binding, Recipe};
-use crate::run::{Facts, RunDir};
+use crate::run::{Facts, RunDir, TRUNK};
 use crate::samples::Samples;
 
 mod device;
@@ -55,8 +55,9 @@ pub struct Args {
         required_unless_present_any = ["text_model", "images"]
     )]
     anchor: Option<PathBuf>,
-    /// Folder with the text model, to embed the words now.
-    #[arg(long, value_name = "DIR", conflicts_with = "anchor")]
+    /// Folder with the text model, to embed the words now, if there is no --anchor; for a space of
+    /// --images that has a text model, instead of its own.
+    #[arg(long, value_name = "DIR")]
     text_model: Option<PathBuf>,
     /// What embeds the pictures that the recipe binds to: a file as `anchor` takes it, or the folder
     /// of an earlier training, whose words are then this one's as well. Of another sense, only the
@@ -66,7 +67,8 @@ pub struct Args {
     /// The pack whose encoder of the same sense teaches this one, if the recipe binds to a teacher.
     #[arg(long, value_name = "FILE.pack")]
     teacher: Option<PathBuf>,
-    /// Where embeddings of pictures and mixtures are kept, to be computed once [default: beside the training].
+    /// Where embeddings of pictures and mixtures, and features of a trunk, are kept, to be computed
+    /// once [default: beside the training].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
     /// Begin with the weights of an earlier training, of an encoder of the same dimensions, instead of
@@ -161,7 +163,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .context("starting the threads")?;
     }
 
-    let samples = Samples::open(&recipe, &args.data)?;
+    let samples = Samples::open(&recipe, &args.data, &cache_folder(args))?;
     let mut split = samples.split(&recipe.split, args.fold)?;
     split
         .leave_out(&args.leave_out, |item| &samples.items()[item].group)
@@ -182,13 +184,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let images = match &args.images {
         None => None,
         Some(path) => {
-            let cache = cache(args)?;
-            Some((open_space(path, &cache)?, cache))
+            let cache = AnchorCache::open(&cache_folder(args))?;
+            let text_model = args.text_model.as_deref();
+            Some((open_space(path, &args.data, text_model, &cache)?, cache))
         }
     };
     let teacher = match &args.teacher {
         None => None,
-        Some(path) => Some((PackSpace::open(path, &recipe, &anchor)?, cache(args)?)),
+        Some(path) => {
+            let cache = AnchorCache::open(&cache_folder(args))?;
+            Some((PackSpace::open(path, &recipe, &anchor)?, cache))
+        }
     };
     let epochs = args.epochs.map_or(recipe.training.epochs, |n| n as usize);
     let copy = std::fs::read(&args.recipe).with_context(|| format!("reading {:?}", args.recipe))?;
@@ -205,15 +211,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         device,
         first.as_ref().map(|(_, digest)| digest.clone()),
     );
-    let run = RunDir::begin(
-        &args.out,
-        &[
-            ("recipe.toml", &copy),
-            ("anchor.safetensors", &anchor_bytes),
-        ],
-        &facts,
-        args.restart,
-    )?;
+    let mut files: Vec<(&str, &[u8])> = vec![
+        ("recipe.toml", &copy),
+        ("anchor.safetensors", &anchor_bytes),
+    ];
+    let trunk = recipe.trunk.as_ref().map(|trunk| {
+        let path = args.data.join(&trunk.file);
+        std::fs::read(&path).with_context(|| format!("reading the trunk {path:?}"))
+    });
+    let trunk = trunk.transpose()?;
+    files.extend(trunk.iter().map(|bytes| (TRUNK, &bytes[..])));
+    let run = RunDir::begin(&args.out, &files, &facts, args.restart)?;
     eprintln!(
         "{} samples of {} groups to train on, {} of {} held out; {} on {}",
         split.training.len(),
@@ -379,9 +387,9 @@ impl Fit<'_> {
 }
 
 /// Where embeddings are kept.
-fn cache(args: &Args) -> anyhow::Result<AnchorCache> {
+fn cache_folder(args: &Args) -> PathBuf {
     let folder = args.cache.clone();
-    AnchorCache::open(&folder.unwrap_or_else(|| args.out.join("anchors")))
+    folder.unwrap_or_else(|| args.out.join("anchors"))
 }
 
 /// The weights of an earlier training, and the hash of the file that they are from.

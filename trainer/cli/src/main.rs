@@ -17,6 +17,7 @@ mod anchor;
 mod eval;
 mod export;
 mod fit;
+mod graft;
 mod import;
 mod metrics;
 mod onnx;
@@ -29,6 +30,7 @@ mod report;
 mod run;
 mod samples;
 mod table;
+mod trunk;
 
 /// Trains encoders and makes packs.
 #[derive(Debug, Parser)]

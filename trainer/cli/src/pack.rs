@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail, ensure};
+use sensorium_core::feature::FrontEnd;
 use sensorium_pack::npy;
 use sensorium_pack::{
     DataSet, Encoder, FORMAT, Golden, Manifest, Modality, PackWriter, Provenance, Scoring, Space,
@@ -12,17 +13,33 @@ use serde::Serialize;
 
 use crate::anchor::Anchor;
 use crate::eval::{self, Report};
-use crate::export::{MAX_ABS, OnnxEncoder, examples, export};
+use crate::export::{MAX_ABS, OnnxEncoder, examples_of, export};
 use crate::quantize::Quantize;
 use crate::recipe::{Background, Binding, Class, Recipe};
 use crate::run::{Facts, RunDir};
+
+mod picture;
+
+use picture::PictureTower;
 
 /// Puts trainings, measured by `eval`, into one file. Equal trainings give equal bytes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The trainings' folders, one an encoder.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "images")]
     runs: Vec<PathBuf>,
+    /// A space of kind conse, whose tower of pictures goes into the pack.
+    #[arg(long, value_name = "SPACE.toml", requires_all = ["data", "text_model"])]
+    images: Option<PathBuf>,
+    /// Folder with the data sets, for what that space is made of.
+    #[arg(long, value_name = "DIR", requires = "images")]
+    data: Option<PathBuf>,
+    /// Folder with that space's text model.
+    #[arg(long, value_name = "DIR", requires = "images")]
+    text_model: Option<PathBuf>,
+    /// Where the words of its categories are kept [default: beside the pack].
+    #[arg(long, value_name = "DIR", requires = "images")]
+    cache: Option<PathBuf>,
     /// Where the pack goes.
     #[arg(long, value_name = "FILE.pack")]
     out: PathBuf,
@@ -72,6 +89,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         contents
             .add(&run, args.quantize)
             .with_context(|| format!("packing {path:?}"))?;
+    }
+    if let Some(path) = &args.images {
+        let tower = PictureTower::open(args, path);
+        let added = tower.and_then(|tower| contents.add_pictures(tower, args.quantize));
+        added.with_context(|| format!("packing {path:?}"))?;
     }
     let bytes = contents.finish(args.name.clone())?;
     sensorium_pack::write_whole(&args.out, &bytes)
@@ -133,10 +155,10 @@ impl Contents {
         let report = measured(run, quantize)?;
         let exported = export(run, quantize)?;
         exported.check()?;
-        self.add_space(&recipe, run.anchor()?)?;
+        self.add_space(&recipe.text.space, run.anchor()?)?;
         let cosine = exported.quantised.map(|quantised| quantised.cosine);
         self.add_encoder(&recipe, exported.onnx)?;
-        self.add_classes(&recipe)?;
+        self.add_classes(recipe.modality(), &recipe.classes, &recipe.background)?;
         let mut provenance = provenance(&recipe, &facts, &report);
         if let Some(cosine) = cosine {
             let metrics = &mut provenance.metrics;
@@ -148,24 +170,41 @@ impl Contents {
 
     /// Encoders trained against the same text model and centre share a space, whose words are those of
     /// all.
-    fn add_space(&mut self, recipe: &Recipe, anchor: Anchor) -> anyhow::Result<()> {
-        let name = &recipe.text.space;
+    fn add_space(&mut self, name: &str, anchor: Anchor) -> anyhow::Result<()> {
         let mut known = self.spaces.iter_mut();
         match known.find(|(known, _)| known == name) {
             Some((_, known)) => known
                 .join(anchor)
                 .with_context(|| format!("space {name:?}")),
             None => {
-                self.spaces.push((name.clone(), anchor));
+                self.spaces.push((name.to_owned(), anchor));
                 Ok(())
             }
         }
     }
 
     fn add_encoder(&mut self, recipe: &Recipe, onnx: Vec<u8>) -> anyhow::Result<()> {
-        let name = &recipe.name;
+        let (name, space) = (&recipe.name, &recipe.text.space);
+        let scoring = Scoring {
+            temperature: recipe.scoring.temperature,
+            enter: recipe.scoring.enter,
+            exit: recipe.scoring.exit,
+        };
+        let sense = (recipe.modality(), &recipe.front_end);
+        self.add_file((name, space), sense, scoring, onnx)
+    }
+
+    /// An encoder's file, with what it gives for a few examples.
+    fn add_file(
+        &mut self,
+        (name, space): (&str, &str),
+        (modality, front_end): (Modality, &FrontEnd),
+        scoring: Scoring,
+        onnx: Vec<u8>,
+    ) -> anyhow::Result<()> {
         let member = |file: &str| format!("encoders/{name}/{file}");
-        let (shape, examples) = (recipe.encoder.input_shape(), examples(recipe)?);
+        let shape = front_end.build()?.output_shape();
+        let examples = examples_of(front_end, modality)?;
         // As the runtime runs them: one at a time.
         let model = OnnxEncoder::new(&onnx, &shape)?;
         let mut output = Vec::new();
@@ -173,16 +212,12 @@ impl Contents {
             output.extend(model.embed(example)?);
         }
         let encoder = Encoder {
-            name: name.clone(),
-            modality: recipe.modality(),
-            space: recipe.text.space.clone(),
+            name: name.to_owned(),
+            modality,
+            space: space.to_owned(),
             model: member("encoder.onnx"),
-            front_end: recipe.front_end.clone(),
-            scoring: Scoring {
-                temperature: recipe.scoring.temperature,
-                enter: recipe.scoring.enter,
-                exit: recipe.scoring.exit,
-            },
+            front_end: front_end.clone(),
+            scoring,
             golden: Golden {
                 input: member("golden_input.npy"),
                 output: member("golden_output.npy"),
@@ -191,7 +226,8 @@ impl Contents {
         };
         let input_shape = [&[examples.len()], &shape[..]].concat();
         let input = npy::to_bytes(&input_shape, &examples.concat())?;
-        let output = npy::to_bytes(&[examples.len(), recipe.encoder.output()], &output)?;
+        let dim = output.len() / examples.len().max(1);
+        let output = npy::to_bytes(&[examples.len(), dim], &output)?;
         self.writer.add(&encoder.model, onnx);
         self.writer.add(&encoder.golden.input, input);
         self.writer.add(&encoder.golden.output, output);
@@ -200,9 +236,13 @@ impl Contents {
     }
 
     /// A class that two encoders know by the same words is one class of both.
-    fn add_classes(&mut self, recipe: &Recipe) -> anyhow::Result<()> {
-        let modality = recipe.modality();
-        for class in recipe.classes.iter().filter(|class| class.default) {
+    fn add_classes(
+        &mut self,
+        modality: Modality,
+        classes: &[Class],
+        background: &Background,
+    ) -> anyhow::Result<()> {
+        for class in classes.iter().filter(|class| class.default) {
             let entries = &mut self.classes.class;
             match entries
                 .iter_mut()
@@ -221,11 +261,30 @@ impl Contents {
                 Some(_) => {}
             }
         }
-        for prompt in &recipe.background.prompts {
+        for prompt in &background.prompts {
             if !self.classes.background.prompts.contains(prompt) {
                 self.classes.background.prompts.push(prompt.clone());
             }
         }
+        Ok(())
+    }
+
+    /// A tower of pictures that nothing was trained for.
+    fn add_pictures(&mut self, tower: PictureTower, quantize: Quantize) -> anyhow::Result<()> {
+        let PictureTower {
+            spec,
+            space,
+            front_end,
+            onnx,
+            words,
+            provenance,
+        } = tower;
+        self.add_space(&space, words)?;
+        let (onnx, _) = quantize.apply(onnx)?;
+        let sense = (Modality::Image, &front_end);
+        self.add_file((&spec.name, &space), sense, spec.scoring, onnx)?;
+        self.add_classes(Modality::Image, &spec.classes, &Background::default())?;
+        self.provenance.push(provenance);
         Ok(())
     }
 

@@ -9,6 +9,8 @@ use sensorium_engine::keys::from_toml;
 use sensorium_model::{Sense, TowerConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::trunk::TrunkConfig;
+
 mod check;
 
 pub use check::RecipeError;
@@ -28,6 +30,9 @@ pub struct Recipe {
     pub split: SplitConfig,
     /// What it is given.
     pub front_end: FrontEnd,
+    /// A frozen net between the front end and the encoder, which is given its features then.
+    #[serde(default)]
+    pub trunk: Option<TrunkConfig>,
     /// Its dimensions.
     pub encoder: TowerConfig,
     /// The words of its space.
@@ -215,7 +220,8 @@ pub struct Class {
     pub name: String,
     /// Phrases that say it; their mean embedding is the class.
     pub prompts: Vec<String>,
-    /// What the data set calls it.
+    /// What the data set calls it. A label may be of several classes where samples are not bound to
+    /// words: a picture of a street at night may show a car as well.
     pub labels: Vec<String>,
     /// Whether it is among the classes that a pack has without being asked.
     #[serde(default = "yes", skip_serializing)]
@@ -289,11 +295,19 @@ impl Recipe {
         }
     }
 
-    /// The class that has a label, by its place.
+    /// The class that has a label, by its place; the first, if several are true of it.
     #[must_use]
     pub fn class_of(&self, label: &str) -> Option<usize> {
-        let has = |class: &Class| class.labels.iter().any(|known| known == label);
-        self.classes.iter().position(has)
+        self.classes_of(label).next()
+    }
+
+    /// All classes that are true of a label, by their places.
+    pub fn classes_of(&self, label: &str) -> impl Iterator<Item = usize> {
+        let classes = self.classes.iter().enumerate();
+        classes.filter_map(move |(place, class)| {
+            let has = class.labels.iter().any(|known| known == label);
+            has.then_some(place)
+        })
     }
 
     /// The place of a class of this name.

@@ -5,6 +5,7 @@
 //! | `recipe.toml` | a copy of the recipe |
 //! | `run.json` | [`Facts`]: what the command line added, and how the data were divided |
 //! | `anchor.safetensors` | the words |
+//! | `trunk.onnx` | the trunk, if the encoder is on one |
 //! | `checkpoint.safetensors` | the weights after the last whole epoch |
 //! | `metrics.jsonl` | one object an epoch |
 //! | `state.bin` | what the next step depends on, to go on after a break |
@@ -65,6 +66,9 @@ pub struct Facts {
     pub held_out_samples: usize,
 }
 
+/// The trunk of an encoder.
+pub const TRUNK: &str = "trunk.onnx";
+
 /// Metadata key of a checkpoint.
 const ENCODER: &str = "encoder";
 
@@ -111,6 +115,7 @@ impl RunDir {
         // What an earlier training left would otherwise pass for this one's.
         for stale in [
             "run.json",
+            TRUNK,
             "state.bin",
             "checkpoint.safetensors",
             "metrics.jsonl",

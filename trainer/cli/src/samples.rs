@@ -1,6 +1,7 @@
 //! A recipe's samples: what its sets hold for the encoder's sense, their classes, and what the
 //! encoder is given for them.
 
+use std::error::Error;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -8,11 +9,13 @@ use rand::Rng;
 use sensorium_data::augment::View;
 use sensorium_data::set::Fault;
 use sensorium_data::{
-    DataSet, Draw, Entry, ExtractError, Extractor, Modality, Raw, SampleError, Sampler, Split,
-    SplitConfig, Tally, sampler,
+    DataSet, Draw, Entry, Extractor, Modality, Raw, SampleError, Sampler, Split, SplitConfig,
+    Tally, sampler,
 };
 
+use crate::anchor::cache::AnchorCache;
 use crate::recipe::Recipe;
+use crate::trunk::Trunk;
 
 /// The samples of a recipe.
 #[derive(Debug)]
@@ -24,6 +27,10 @@ pub struct Samples {
     items: Vec<Item>,
     sense: Modality,
     extractor: Extractor,
+    /// What is between the front end and the encoder.
+    trunk: Option<Trunk>,
+    /// Lengths of the axes of what the encoder is given.
+    shape: Vec<usize>,
     /// Broken samples so far.
     pub tally: Tally,
 }
@@ -35,6 +42,8 @@ pub struct Item {
     pub at: Draw,
     /// The place of its class in the recipe.
     pub class: Option<usize>,
+    /// Further classes that are true of it.
+    pub also: Vec<usize>,
     /// The person, speaker or sequence.
     pub group: String,
     /// How often its set is repeated.
@@ -42,8 +51,8 @@ pub struct Item {
 }
 
 impl Samples {
-    /// Opens the sets of a recipe.
-    pub fn open(recipe: &Recipe, dir: &Path) -> anyhow::Result<Self> {
+    /// Opens the sets of a recipe. What a trunk computes is kept in the cache.
+    pub fn open(recipe: &Recipe, dir: &Path, cache: &Path) -> anyhow::Result<Self> {
         let sets = recipe
             .data
             .iter()
@@ -61,9 +70,12 @@ impl Samples {
                 if !known.senses.contains(sense) {
                     continue;
                 }
+                let label = known.label.iter();
+                let mut classes = label.flat_map(|label| recipe.classes_of(label));
                 items.push(Item {
                     at: Draw { set, entry },
-                    class: known.label.as_deref().and_then(|l| recipe.class_of(l)),
+                    class: classes.next(),
+                    also: classes.collect(),
                     group: known.group_or_name().to_owned(),
                     repeat: config.repeat.get(),
                 });
@@ -72,6 +84,14 @@ impl Samples {
         ensure!(!items.is_empty(), "the data sets have no sample of {sense}");
         let augmenters = recipe.augmentation.check()?;
         let extractor = Extractor::new(&recipe.front_end, sense, augmenters)?;
+        let shape = recipe.encoder.input_shape();
+        let trunk = match &recipe.trunk {
+            None => None,
+            Some(trunk) => {
+                let cache = AnchorCache::open(cache)?;
+                Some(trunk.open(dir, &extractor.output_shape(), shape[0], &cache)?)
+            }
+        };
         Ok(Self {
             tally: Tally::new(items.len()),
             sets,
@@ -79,6 +99,8 @@ impl Samples {
             items,
             sense,
             extractor,
+            trunk,
+            shape,
         })
     }
 
@@ -151,8 +173,8 @@ impl Samples {
     }
 
     /// Lengths of the axes of what the encoder is given.
-    pub fn shape(&self) -> Vec<usize> {
-        self.extractor.output_shape()
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
     }
 
     /// Part `number` of a picture and of what was recorded with it; the first is the whole.
@@ -172,8 +194,9 @@ impl Samples {
         let (set, next) = (&self.sets[set], self.sets[set].following(entry));
         let raw = set.load(entry, self.sense)?;
         let next = next.map(|next| set.load(next, self.sense)).transpose()?;
-        let features = self.extractor.augmented(&raw, next.as_ref(), view, random);
-        features.map_err(|error| self.broken(item, error))
+        let values = self.extractor.augmented(&raw, next.as_ref(), view, random);
+        let values = values.map_err(|error| self.broken(item, error.into()))?;
+        self.through_trunk(item, values)
     }
 
     /// Several sounds at once; see [`Extractor::mixture`].
@@ -186,13 +209,13 @@ impl Samples {
         let load = |&item: &usize| self.load(self.items[item].at, self.sense);
         let parts: Vec<Raw> = items.iter().map(load).collect::<Result<_, _>>()?;
         let mixed = self.extractor.mixture(&parts, softer_db, random);
-        mixed.map_err(|error| self.broken(items[0], error))
+        mixed.map_err(|error| self.broken(items[0], error.into()))
     }
 
     /// The one window of what is as long as a window; `item` is what errors call it.
     pub fn features(&self, raw: &Raw, item: usize) -> Result<Vec<f32>, SampleError> {
         let windows = self.extractor.windows(raw);
-        let mut windows = windows.map_err(|error| self.broken(item, error))?;
+        let mut windows = windows.map_err(|error| self.broken(item, error.into()))?;
         Ok(windows.swap_remove(0))
     }
 
@@ -203,14 +226,33 @@ impl Samples {
 
     /// All windows of a sample, as the runtime cuts them.
     pub fn windows(&self, item: usize) -> Result<Vec<Vec<f32>>, SampleError> {
+        let inputs = self.inputs(item)?.into_iter();
+        inputs
+            .map(|values| self.through_trunk(item, values))
+            .collect()
+    }
+
+    /// What the front end makes of all windows of a sample.
+    pub fn inputs(&self, item: usize) -> Result<Vec<Vec<f32>>, SampleError> {
         let Draw { set, entry } = self.items[item].at;
         let raw = self.sets[set].load(entry, self.sense)?;
         let windows = self.extractor.windows(&raw);
-        windows.map_err(|error| self.broken(item, error))
+        windows.map_err(|error| self.broken(item, error.into()))
     }
 
-    fn broken(&self, item: usize, error: ExtractError) -> SampleError {
+    /// The trunk's features, where there is one.
+    fn through_trunk(&self, item: usize, values: Vec<f32>) -> Result<Vec<f32>, SampleError> {
+        match &self.trunk {
+            None => Ok(values),
+            Some(trunk) => {
+                let features = trunk.features(&values);
+                features.map_err(|error| self.broken(item, error.into()))
+            }
+        }
+    }
+
+    fn broken(&self, item: usize, error: Box<dyn Error + Send + Sync>) -> SampleError {
         let Draw { set, entry } = self.items[item].at;
-        self.sets[set].fault(entry, self.sense, Fault::FrontEnd(Box::new(error)))
+        self.sets[set].fault(entry, self.sense, Fault::FrontEnd(error))
     }
 }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use rand::Rng;
 use sensorium_core::feature::clip;
 use sensorium_core::feature::{
-    Clip, FeatureError, FramesError, FrontEnd, FrontEndError, ImuFrontEnd, ImuUnits, Padding,
-    Placement, PlaneError, Processor, SoundError, depth_m,
+    Clip, FeatureError, FramesError, FrontEnd, FrontEndError, Image, ImuFrontEnd, ImuUnits,
+    Padding, Placement, PlaneError, Processor, SoundError, depth_m,
 };
 use sensorium_media::{NumberArray, Numbers};
 use sensorium_pack::Modality;
@@ -145,6 +145,12 @@ impl Extractor {
             (Processor::Image(front_end), Raw::Image(image)) => {
                 Ok(front_end.extract(&seen().image(image)))
             }
+            (Processor::Image(front_end), Raw::Frames { frames, .. }) => {
+                let seen = seen().frames(frames);
+                let at = random.random_range(0..frames.shape[0]);
+                let changed = self.changed(&seen, random);
+                Ok(front_end.extract(&self.grey(raw, &changed, at)?))
+            }
             (Processor::Thermal(_) | Processor::Depth(_), Raw::Frames { frames, rate_hz }) => {
                 let seen = seen().frames(frames);
                 let at = random.random_range(0..frames.shape[0]);
@@ -254,6 +260,9 @@ impl Extractor {
                     .collect()
             }
             (Processor::Image(front_end), Raw::Image(image)) => Ok(vec![front_end.extract(image)]),
+            (Processor::Image(front_end), Raw::Frames { frames, .. }) => (0..frames.shape[0])
+                .map(|at| Ok(front_end.extract(&self.grey(raw, frames, at)?)))
+                .collect(),
             (Processor::Thermal(_) | Processor::Depth(_), Raw::Frames { frames, rate_hz }) => (0
                 ..frames.shape[0])
                 .map(|at| self.clip(frames, *rate_hz, at..at + 1, Placement::OWN))
@@ -267,6 +276,19 @@ impl Extractor {
             }
             _ => Err(self.other_kind(raw)),
         }
+    }
+
+    /// A thermal frame of 8 bits as a picture in colours, as the runtime reads its file.
+    fn grey(&self, raw: &Raw, frames: &NumberArray, at: usize) -> Result<Image<3>, ExtractError> {
+        let (&[_, height, width], Numbers::U8(levels), Modality::Thermal) =
+            (&frames.shape[..], &frames.numbers, self.sense)
+        else {
+            return Err(self.other_kind(raw));
+        };
+        let len = height * width;
+        let levels = &levels[at * len..][..len];
+        let pixels = levels.iter().map(|&level| [level; 3]).collect();
+        Image::new(width, height, pixels).ok_or_else(|| self.other_kind(raw))
     }
 
     fn other_kind(&self, raw: &Raw) -> ExtractError {
@@ -368,7 +390,7 @@ fn parts(samples: usize, len: usize) -> impl Iterator<Item = Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use sensorium_core::feature::LogMelSpec;
+    use sensorium_core::feature::{Image, LogMelSpec};
 
     use super::*;
     use crate::Augmentations;
@@ -429,5 +451,49 @@ mod tests {
         let text = Raw::Text("a tone".to_owned());
         let mixed = extractor().mixture(&[text], [0.0, 0.0], &mut random_of(0, 0, 0));
         assert!(matches!(mixed, Err(ExtractError::Kind { .. })), "{mixed:?}");
+    }
+
+    #[test]
+    fn thermal_frames_of_8_bits_may_be_taken_for_pictures() {
+        let spec = toml::from_str(
+            "kind = 'image'
+             resize = { exact = [2, 3] }
+             interpolation = 'bicubic'
+             mean = [0.5, 0.4, 0.3]
+             std = [0.5, 0.5, 0.5]",
+        );
+        let front_end: FrontEnd = spec.unwrap();
+        let extractor = |sense| {
+            let augmenters = Augmentations::default().check().unwrap();
+            Extractor::new(&front_end, sense, augmenters).unwrap()
+        };
+        let levels = vec![0u8, 50, 100, 150, 200, 250, 9, 8, 7, 6, 5, 4];
+        let frames = |numbers| Raw::Frames {
+            frames: NumberArray {
+                shape: vec![2, 2, 3],
+                numbers,
+            },
+            rate_hz: None,
+        };
+        let raw = frames(Numbers::U8(levels.clone()));
+        let windows = extractor(Modality::Thermal).windows(&raw).unwrap();
+        let picture = |levels: &[u8]| {
+            let pixels = levels.iter().map(|&level| [level; 3]).collect();
+            Raw::Image(Image::new(3, 2, pixels).unwrap())
+        };
+        for (window, levels) in windows.iter().zip(levels.chunks_exact(6)) {
+            let expected = extractor(Modality::Image).windows(&picture(levels));
+            assert_eq!(*window, expected.unwrap()[0]);
+        }
+        assert_eq!(windows.len(), 2);
+        let drawn =
+            extractor(Modality::Thermal).augmented(&raw, None, None, &mut random_of(1, 0, 0));
+        assert!(windows.contains(&drawn.unwrap()));
+
+        let refused = |sense, raw| extractor(sense).windows(&raw).unwrap_err().to_string();
+        let expected = "which a front end of kind image does not take";
+        let counts = frames(Numbers::U16(vec![3; 12]));
+        assert!(refused(Modality::Thermal, counts).ends_with(expected));
+        assert!(refused(Modality::Depth, raw).ends_with(expected));
     }
 }

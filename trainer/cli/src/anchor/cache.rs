@@ -79,6 +79,15 @@ impl Key {
         Self(hash.finalize().into())
     }
 
+    /// Of what a front end made.
+    pub fn of_values(values: &[f32]) -> Self {
+        let mut hash = Sha256::new().chain_update(b"values\0");
+        for value in values {
+            hash.update(value.to_le_bytes());
+        }
+        Self(hash.finalize().into())
+    }
+
     /// Of a text.
     pub fn of_text(text: &str) -> Self {
         let hash = Sha256::new().chain_update(b"text\0").chain_update(text);

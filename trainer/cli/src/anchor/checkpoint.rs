@@ -284,6 +284,10 @@ impl RunSpec {
         let encoder = run.encoder::<Inference>(&Default::default())?;
         let recipe = run.recipe()?;
         let output = encoder.config().output();
+        ensure!(
+            recipe.trunk.is_none(),
+            "{dir:?}: its encoder is on a trunk, expected one that is given what its front end makes"
+        );
         let tower = RunTower::new(encoder, &recipe).with_context(|| format!("{dir:?}"))?;
         ensure!(
             output == anchor.dim(),

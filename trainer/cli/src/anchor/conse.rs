@@ -6,28 +6,38 @@
 //! text ────────────────────────────────────────────────────────▶ text(words) ─▶ − centre ─▶ L2
 //! ```
 //!
-//! The centre is the mean over the names of all categories.
+//! The centre is the mean over the names of all categories or, for a space that encoders share, over
+//! its phrases.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use rayon::prelude::*;
 use sensorium_core::feature::{Image, ImageSpec};
 use sensorium_engine::text::TextTower;
+use sensorium_pack::{DataSet, Scoring};
 use serde::{Deserialize, Serialize};
 
-use super::cache::{AnchorCache, Key};
+use super::Anchor;
+use super::cache::{AnchorCache, Key, Store};
+use super::list;
 use super::model::{Output, Pooling};
 use super::space::{AnchorSpace, Identity, centred, text_model_digest};
+use super::spec::Folders;
 use super::tower::ImageTower;
+use crate::export::normalised;
+use crate::graft::graft;
+use crate::onnx::{Attribute, Graph};
+use crate::recipe::Class;
 
-/// Names of categories that are embedded between two writes to the cache.
+/// Names and phrases that are embedded between two writes to the cache.
 const PROMPTS: usize = 64;
 
 /// What stands for the name of a category in the template.
 const PLACE: &str = "{}";
 
-/// The parameters of such a space. Paths are relative to the file that holds them.
+/// The parameters of such a space. Paths are relative to the file that holds them or, if nothing is
+/// there, to the folder with the data sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConseSpec {
@@ -45,12 +55,34 @@ pub struct ConseSpec {
     pub categories: PathBuf,
     /// Folder with the text model: model.onnx and tokenizer.json.
     pub text_model: PathBuf,
+    /// File with a phrase a line, whose mean embedding is the centre; by default that of the names
+    /// of all categories.
+    pub phrases: Option<PathBuf>,
     /// The sentence that names a category; `{}` is where its name goes.
     #[serde(default = "template")]
     pub template: String,
     /// Categories that a picture is made of.
     #[serde(default = "top_k")]
     pub top_k: usize,
+    /// What a pack says of the tower of pictures, if it takes it.
+    pub tower: Option<TowerSpec>,
+}
+
+/// What a pack says of a tower of pictures that nothing was trained for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TowerSpec {
+    /// Its name.
+    pub name: String,
+    /// Name of the text model.
+    pub text_model: String,
+    /// What both nets were trained on, and their terms.
+    pub data: Vec<DataSet>,
+    /// How its cosines become scores.
+    pub scoring: Scoring,
+    /// What it tells apart without being asked.
+    #[serde(rename = "class")]
+    pub classes: Vec<Class>,
 }
 
 fn template() -> String {
@@ -68,6 +100,8 @@ pub struct Conse {
     classifier: ImageTower,
     texts: TextTower,
     top_k: usize,
+    /// The classifier's file, and its output.
+    file: (PathBuf, Option<Output>),
     /// Of the categories, one after the other, as the text model gives them.
     rows: Vec<Vec<f32>>,
     centre: Vec<f32>,
@@ -79,9 +113,9 @@ impl ConseSpec {
     /// # Errors
     ///
     /// Files that are missing or do not fit the parameters, or each other.
-    pub fn open(&self, base: &Path, cache: &AnchorCache) -> anyhow::Result<Conse> {
-        let image_model = base.join(&self.image_model);
-        let path = base.join(&self.categories);
+    pub fn open(&self, at: &Folders<'_>, cache: &AnchorCache) -> anyhow::Result<Conse> {
+        let image_model = at.find(&self.image_model);
+        let path = at.find(&self.categories);
         let list = std::fs::read_to_string(&path)
             .with_context(|| format!("reading the categories {path:?}"))?;
         let categories: Vec<&str> = list.lines().map(str::trim).collect();
@@ -107,7 +141,10 @@ impl ConseSpec {
             "top_k is {}, expected 1 to {logits}, the number of categories",
             self.top_k
         );
-        let dir = base.join(&self.text_model);
+        let dir = match at.text_model {
+            Some(dir) => dir.to_owned(),
+            None => at.find(&self.text_model),
+        };
         let texts = TextTower::open(&dir).context("text_model")?;
         let text_model = text_model_digest(&dir)?;
         let prompts: Vec<String> = categories
@@ -115,29 +152,34 @@ impl ConseSpec {
             .map(|name| self.template.replace(PLACE, name))
             .collect();
         let mut store = cache.store(&text_model, texts.dim())?;
-        let mut rows = Vec::with_capacity(prompts.len());
-        // Some at a time, so that a break loses little.
-        for prompts in prompts.chunks(PROMPTS) {
-            let keys: Vec<Key> = prompts.iter().map(|prompt| Key::of_text(prompt)).collect();
-            rows.extend(store.complete(&keys, |missing| {
-                let missing = missing.par_iter();
-                let rows = missing.map(|place| Ok(texts.embed(&[&prompts[*place]])?.remove(0)));
-                rows.collect()
-            })?);
-        }
-        let centre = mean(&rows, texts.dim());
+        let rows = embedded(&texts, &prompts, &mut store)?;
+        let (centre, phrases) = match &self.phrases {
+            None => (mean(&rows, texts.dim()), None),
+            Some(phrases) => {
+                let path = at.find(phrases);
+                let phrases = list::lines(&path)?;
+                ensure!(!phrases.is_empty(), "{path:?} holds no phrase");
+                let rows = embedded(&texts, &phrases, &mut store)?;
+                (mean(&rows, texts.dim()), Some(phrases))
+            }
+        };
         let id = Identity::new("conse")
             .bytes("classifier", classifier.digest().as_bytes())
             .parameters("image", &(&self.image, &self.logits))?
             .bytes("text_model", text_model.as_bytes())
             .parameters("categories", &prompts)?
             .parameters("top_k", &self.top_k)?;
+        let id = match &phrases {
+            None => id,
+            Some(phrases) => id.parameters("phrases", phrases)?,
+        };
         Ok(Conse {
             name: self.name.clone(),
             id: id.finish(),
             classifier,
             texts,
             top_k: self.top_k,
+            file: (image_model, self.logits.clone()),
             rows,
             centre,
         })
@@ -163,6 +205,14 @@ impl AnchorSpace for Conse {
         logits.into_iter().map(embed).collect()
     }
 
+    fn embed_inputs(&self, inputs: &[Vec<f32>]) -> anyhow::Result<Vec<Vec<f32>>> {
+        let embed = |values: &Vec<f32>| {
+            let logits = self.classifier.vector_of(values)?;
+            centred(&self.mixture(&logits), &self.centre)
+        };
+        inputs.par_iter().map(embed).collect()
+    }
+
     fn embed_texts(&self, texts: &[&str]) -> anyhow::Result<Vec<Vec<f32>>> {
         let rows: Vec<Vec<f32>> = texts
             .par_iter()
@@ -173,6 +223,56 @@ impl AnchorSpace for Conse {
 }
 
 impl Conse {
+    /// The tower of pictures as one ONNX file: the classifier, and what makes embeddings of its
+    /// logits.
+    ///
+    /// # Errors
+    ///
+    /// A space whose pictures are made of some categories only, or a classifier that nothing can be
+    /// added to.
+    pub fn to_onnx(&self) -> anyhow::Result<Vec<u8>> {
+        let (categories, dim) = (self.rows.len(), self.centre.len());
+        ensure!(
+            self.top_k == categories,
+            "top_k is {}, expected {categories}, all categories: a file mixes all of them",
+            self.top_k
+        );
+        let mut graph = Graph::new();
+        let last = [("axis", Attribute::Int(-1))];
+        let shares = graph.node("Softmax", "categories", &["logits"], &last);
+        // Shares sum to 1, so that the centre may as well be taken off before.
+        let centred = self
+            .rows
+            .iter()
+            .map(|row| std::iter::zip(row, &self.centre));
+        let centred: Vec<f32> = centred.flatten().map(|(v, c)| v - c).collect();
+        let rows = graph.floats("category_rows", &[categories, dim], &centred);
+        let mixture = graph.node("MatMul", "mixture", &[&shares, &rows], &[]);
+        let embedding = normalised(&mut graph, &mixture);
+        let head = graph.to_bytes("conse", ("logits", &[categories]), (&embedding, &[dim]));
+        let (path, output) = &self.file;
+        let classifier = std::fs::read(path).with_context(|| format!("reading {path:?}"))?;
+        graft(&classifier, output.as_ref(), &head).with_context(|| format!("{path:?}"))
+    }
+
+    /// The words of the space: some phrases as the text model has them, and the centre.
+    ///
+    /// # Errors
+    ///
+    /// A text model that fails on one.
+    pub fn words(&self, text_model: &str, prompts: &[String]) -> anyhow::Result<Anchor> {
+        let rows = prompts
+            .iter()
+            .map(|prompt| Ok(self.texts.embed(&[prompt])?.remove(0)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        Ok(Anchor {
+            text_model: text_model.to_owned(),
+            prompts: prompts.to_vec(),
+            rows: rows.concat(),
+            centre: self.centre.clone(),
+        })
+    }
+
     /// The rows of the likeliest categories, each by its probability among all.
     fn mixture(&self, logits: &[f32]) -> Vec<f32> {
         let mut mixture = vec![0.0f64; self.centre.len()];
@@ -196,6 +296,24 @@ fn likeliest(logits: &[f32], k: usize) -> Vec<(usize, f64)> {
     chosen
         .map(|place| (place, weight(&logits[place]) / sum))
         .collect()
+}
+
+/// The rows of texts, which the cache keeps; some at a time, so that a break loses little.
+fn embedded(
+    texts: &TextTower,
+    prompts: &[String],
+    store: &mut Store,
+) -> anyhow::Result<Vec<Vec<f32>>> {
+    let mut rows = Vec::with_capacity(prompts.len());
+    for prompts in prompts.chunks(PROMPTS) {
+        let keys: Vec<Key> = prompts.iter().map(|prompt| Key::of_text(prompt)).collect();
+        rows.extend(store.complete(&keys, |missing| {
+            let missing = missing.par_iter();
+            let rows = missing.map(|place| Ok(texts.embed(&[&prompts[*place]])?.remove(0)));
+            rows.collect()
+        })?);
+    }
+    Ok(rows)
 }
 
 fn mean(rows: &[Vec<f32>], dim: usize) -> Vec<f32> {

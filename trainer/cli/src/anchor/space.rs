@@ -43,6 +43,18 @@ pub trait AnchorSpace {
         self.embed_images(&pictures(recordings)?)
     }
 
+    /// One embedding for each of what another sense's front end made, taken for pictures; L2-normalised.
+    ///
+    /// # Errors
+    ///
+    /// A space that only takes pictures, or numbers that are none of its own inputs.
+    fn embed_inputs(&self, _inputs: &[Vec<f32>]) -> anyhow::Result<Vec<Vec<f32>>> {
+        anyhow::bail!(
+            "{:?} embeds pictures only, expected a space of kind conse",
+            self.name()
+        )
+    }
+
     /// One embedding a text, L2-normalised.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The file that says what a space is made of.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sensorium_core::feature::Image;
@@ -13,6 +13,28 @@ use super::checkpoint::{CheckpointSpec, RunSpec};
 use super::conse::ConseSpec;
 use super::pair::PairSpec;
 use super::space::AnchorSpace;
+
+/// Where what a space is made of lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Folders<'a> {
+    /// The folder of the file that says what it is made of.
+    pub base: &'a Path,
+    /// The folder with the data sets.
+    pub data: Option<&'a Path>,
+    /// Folder with the text model, instead of the one that the file names.
+    pub text_model: Option<&'a Path>,
+}
+
+impl Folders<'_> {
+    /// A file, beside the one that names it or, if it is not there, among the data sets.
+    pub fn find(&self, path: &Path) -> PathBuf {
+        let beside = self.base.join(path);
+        let among = self.data.map(|data| data.join(path));
+        among
+            .filter(|among| !beside.exists() && among.exists())
+            .unwrap_or(beside)
+    }
+}
 
 /// The parameters of a space, by its kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,18 +61,21 @@ impl AnchorSpec {
         from_toml(&text).with_context(|| format!("{path:?}"))
     }
 
-    /// Loads the space. Paths in it are relative to `base`; what loading has to embed is kept in the
-    /// cache.
+    /// Loads the space; what loading has to embed is kept in the cache.
     ///
     /// # Errors
     ///
     /// A file that is missing or does not fit.
-    pub fn open(&self, base: &Path, cache: &AnchorCache) -> anyhow::Result<Box<dyn AnchorSpace>> {
+    pub fn open(
+        &self,
+        at: &Folders<'_>,
+        cache: &AnchorCache,
+    ) -> anyhow::Result<Box<dyn AnchorSpace>> {
         Ok(match self {
-            Self::Conse(spec) => Box::new(spec.open(base, cache)?),
-            Self::Onnx(spec) => Box::new(spec.open(base)?),
-            Self::Checkpoint(spec) => Box::new(spec.open(base)?),
-            Self::Run(spec) => Box::new(spec.open(base)?),
+            Self::Conse(spec) => Box::new(spec.open(at, cache)?),
+            Self::Onnx(spec) => Box::new(spec.open(at.base)?),
+            Self::Checkpoint(spec) => Box::new(spec.open(at.base)?),
+            Self::Run(spec) => Box::new(spec.open(at.base)?),
         })
     }
 
@@ -78,10 +103,21 @@ impl AnchorSpec {
 /// # Errors
 ///
 /// Those of [`AnchorSpec::read`] and [`AnchorSpec::open`].
-pub fn open_space(path: &Path, cache: &AnchorCache) -> anyhow::Result<Box<dyn AnchorSpace>> {
+pub fn open_space(
+    path: &Path,
+    data: &Path,
+    text_model: Option<&Path>,
+    cache: &AnchorCache,
+) -> anyhow::Result<Box<dyn AnchorSpace>> {
     if path.is_dir() {
         return Ok(Box::new(RunSpec::of(path).open(Path::new(""))?));
     }
-    let base = path.parent().unwrap_or(Path::new(""));
-    AnchorSpec::read(path)?.open(base, cache)
+    let at = Folders {
+        base: path.parent().unwrap_or(Path::new("")),
+        data: Some(data),
+        text_model,
+    };
+    AnchorSpec::read(path)?
+        .open(&at, cache)
+        .with_context(|| format!("{path:?}"))
 }

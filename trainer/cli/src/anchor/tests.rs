@@ -1,6 +1,7 @@
 use clap::Parser;
 use sensorium_model::{EncoderConfig, InputConfig, Sense};
 
+use super::space::AnchorSpace;
 use super::tiny::{self, IMAGE, Tiny, assert_close, linear, numbers, unit, word};
 use super::*;
 use crate::run::{Facts, RunDir};
@@ -38,7 +39,13 @@ fn pair() -> String {
 fn open(tiny: &Tiny, spec: &str) -> anyhow::Result<Box<dyn space::AnchorSpace>> {
     tiny.write("space.toml", spec);
     let cache = AnchorCache::open(&tiny.path("cache"))?;
-    AnchorSpec::read(&tiny.path("space.toml"))?.open(tiny.dir(), &cache)
+    let data = tiny.path("data");
+    let at = Folders {
+        base: tiny.dir(),
+        data: Some(&data),
+        text_model: None,
+    };
+    AnchorSpec::read(&tiny.path("space.toml"))?.open(&at, &cache)
 }
 
 fn refusal(tiny: &Tiny, spec: &str) -> String {
@@ -125,6 +132,68 @@ fn categories_join_a_classifier_and_sentences() {
     );
     let row = space.embed_texts(&["blue"]).unwrap().remove(0);
     assert_close(&row, &unit(&less(&unit(&mean_of(&[1, 6, 2])))));
+}
+
+#[test]
+fn phrases_make_a_centre_and_the_tower_of_pictures_is_one_file() {
+    let tiny = Tiny::new();
+    let categories = "red\nblue\nthing\nred thing\n";
+    tiny.write("categories.txt", categories);
+    tiny.write("phrases.txt", "# two of them\na red thing\nblue\n");
+    let text = format!("{CONSE}phrases = \"phrases.txt\"\n{IMAGE}");
+    let opened = |top_k: &str| {
+        let text = text.replace("top_k = 2", top_k);
+        tiny.write("space.toml", text);
+        let AnchorSpec::Conse(spec) = AnchorSpec::read(&tiny.path("space.toml")).unwrap() else {
+            panic!("another kind")
+        };
+        let at = Folders {
+            base: tiny.dir(),
+            data: None,
+            text_model: None,
+        };
+        let cache = AnchorCache::open(&tiny.path("cache")).unwrap();
+        spec.open(&at, &cache).unwrap()
+    };
+    let space = opened("top_k = 4");
+    let phrases = [unit(&mean_of(&[1, 4, 5, 7, 2])), unit(&mean_of(&[1, 6, 2]))];
+    let less: Vec<f32> = (0..4)
+        .map(|i| phrases[1][i] - (phrases[0][i] + phrases[1][i]) / 2.0)
+        .collect();
+    let row = space.embed_texts(&["blue"]).unwrap().remove(0);
+    assert_close(&row, &unit(&less));
+
+    let onnx = space.to_onnx().unwrap();
+    let (picture, values) = tiny::picture(9);
+    let embedding = crate::export::embed_onnx(&onnx, &[3, 2, 2], &values).unwrap();
+    assert_close(&embedding, &space.embed_images(&[picture]).unwrap()[0]);
+    assert_close(&embedding, &space.embed_inputs(&[values]).unwrap()[0]);
+
+    let some = opened("top_k = 2");
+    assert_ne!(some.id(), space.id());
+    let error = some.to_onnx().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "top_k is 2, expected 4, all categories: a file mixes all of them"
+    );
+}
+
+#[test]
+fn files_that_are_not_beside_their_space_are_among_the_data() {
+    let tiny = Tiny::new();
+    std::fs::create_dir(tiny.path("data")).unwrap();
+    tiny.write("data/far.onnx", "");
+    tiny.write("data/near.onnx", "");
+    tiny.write("near.onnx", "");
+    let data = tiny.path("data");
+    let at = Folders {
+        base: tiny.dir(),
+        data: Some(&data),
+        text_model: None,
+    };
+    assert_eq!(at.find(Path::new("near.onnx")), tiny.path("near.onnx"));
+    assert_eq!(at.find(Path::new("far.onnx")), tiny.path("data/far.onnx"));
+    assert_eq!(at.find(Path::new("no.onnx")), tiny.path("no.onnx"));
 }
 
 #[test]

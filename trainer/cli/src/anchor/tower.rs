@@ -71,8 +71,13 @@ impl ImageTower {
 
     /// What it gives for one picture.
     pub fn vector(&self, image: &Image<3>) -> anyhow::Result<Vec<f32>> {
+        self.vector_of(&self.front_end.extract(image))
+    }
+
+    /// What it gives for the numbers that a picture is turned into.
+    pub fn vector_of(&self, values: &[f32]) -> anyhow::Result<Vec<f32>> {
         let shape = [&[1], self.front_end.output_shape().as_slice()].concat();
-        let input = Tensor::from_shape(&shape, &self.front_end.extract(image))?;
+        let input = Tensor::from_shape(&shape, values)?;
         let (values, shape) = self.runner.run(vec![input])?;
         self.pooling.apply(values, &shape, None)
     }

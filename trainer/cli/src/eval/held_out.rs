@@ -1,12 +1,13 @@
 //! What a training is measured on, kept for `report`.
 
 use anyhow::Context;
+use sensorium_core::bank::normalize;
 use sensorium_data::batch::random_of;
 
-use super::{Args, Embedded};
+use super::Embedded;
 use crate::anchor::Anchor;
 use crate::anchor::cache::AnchorCache;
-use crate::anchor::spec::open_space;
+use crate::anchor::space::AnchorSpace;
 use crate::fit::{Pictures, picture_split};
 use crate::recipe::Recipe;
 use crate::run::RunDir;
@@ -18,8 +19,8 @@ const SEED: u64 = 0;
 
 /// The embeddings of held-out samples, and the pictures that belong to them.
 pub fn table(
-    args: &Args,
     run: &RunDir,
+    images: Option<(&dyn AnchorSpace, &AnchorCache)>,
     recipe: &Recipe,
     anchor: &Anchor,
     samples: &Samples,
@@ -44,7 +45,7 @@ pub fn table(
         embeddings: embedded.rows.clone(),
         names: embedded.items.iter().map(of).collect(),
         labels: embedded.items.iter().map(item).map(|i| i.class).collect(),
-        also: Vec::new(),
+        also: also(samples, embedded),
         groups: embedded
             .items
             .iter()
@@ -52,35 +53,61 @@ pub fn table(
             .map(|i| i.group.clone())
             .collect(),
         classes: classes.collect::<anyhow::Result<_>>()?,
-        anchors: pictures(args, recipe, samples, embedded)?,
+        anchors: pictures(images, recipe, samples, embedded)?,
         training: curve(run)?,
         provenance: run.facts()?.command,
     })
 }
 
+/// The same samples as the space of the pictures has them: what the front end makes of them, taken
+/// for pictures.
+pub fn unbound(
+    table: &Table,
+    space: &dyn AnchorSpace,
+    samples: &Samples,
+    items: &[usize],
+) -> anyhow::Result<Table> {
+    let mut embeddings = Vec::with_capacity(table.embeddings.len());
+    for &item in items {
+        let rows = space.embed_inputs(&samples.inputs(item)?)?;
+        let mut mean = vec![0.0; space.dim()];
+        for row in &rows {
+            mean.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
+        }
+        normalize(&mut mean);
+        embeddings.extend(mean);
+    }
+    Ok(Table {
+        name: format!("{}, unbound", table.name),
+        embeddings,
+        training: Vec::new(),
+        provenance: format!("{}, taken for pictures, without training", table.sense),
+        ..table.clone()
+    })
+}
+
+/// Further classes of each sample; nothing if none has any.
+fn also(samples: &Samples, embedded: &Embedded) -> Vec<Vec<usize>> {
+    let of = |&item: &usize| samples.items()[item].also.clone();
+    let also: Vec<Vec<usize>> = embedded.items.iter().map(of).collect();
+    match also.iter().all(Vec::is_empty) {
+        true => Vec::new(),
+        false => also,
+    }
+}
+
 /// The held-out pictures, embedded, and the one that belongs to each sample.
 fn pictures(
-    args: &Args,
+    images: Option<(&dyn AnchorSpace, &AnchorCache)>,
     recipe: &Recipe,
     samples: &Samples,
     embedded: &Embedded,
 ) -> anyhow::Result<Option<Anchors>> {
-    let Some(path) = &args.images else {
+    let Some((space, cache)) = images else {
         return Ok(None);
     };
-    let cache = args.cache.clone();
-    let cache = AnchorCache::open(&cache.unwrap_or_else(|| args.run.join("anchors")))?;
-    let space = open_space(path, &cache)?;
     let wanted = picture_split(recipe, samples)?.map_or_else(Vec::new, |split| split.held_out);
-    let pictures = Pictures::embed(
-        recipe,
-        samples,
-        &embedded.items,
-        &wanted,
-        1,
-        &*space,
-        &cache,
-    )?;
+    let pictures = Pictures::embed(recipe, samples, &embedded.items, &wanted, 1, space, cache)?;
     let of = embedded.items.iter().map(|&item| {
         let mut random = random_of(SEED, 0, item as u64);
         let picture = pictures.draw(samples.items()[item].at, &mut random);

@@ -1,7 +1,7 @@
 //! Inputs that look like a sense's, to compare encoders on and to keep in packs.
 
 use sensorium_core::ImuSample;
-use sensorium_core::feature::{Image, ImuUnits};
+use sensorium_core::feature::{FrontEnd, Image, ImuUnits};
 use sensorium_data::{Augmentations, Extractor, Modality, Raw};
 use sensorium_media::{NumberArray, Numbers};
 
@@ -16,13 +16,18 @@ const HEIGHT: usize = 60;
 
 /// What the encoder of a recipe is given for made-up recordings: a window of each.
 pub fn examples(recipe: &Recipe) -> anyhow::Result<Vec<Vec<f32>>> {
-    let augmenters = Augmentations::default().check()?;
-    let extractor = Extractor::new(&recipe.front_end, recipe.modality(), augmenters)?;
-    examples_of(&extractor, recipe.modality())
+    examples_of(&recipe.front_end, recipe.modality())
 }
 
 /// As [`examples`], of a front end of a sense.
-pub fn examples_of(extractor: &Extractor, sense: Modality) -> anyhow::Result<Vec<Vec<f32>>> {
+pub fn examples_of(front_end: &FrontEnd, sense: Modality) -> anyhow::Result<Vec<Vec<f32>>> {
+    let augmenters = Augmentations::default().check()?;
+    let extractor = Extractor::new(front_end, sense, augmenters)?;
+    let sense = match front_end {
+        // Whatever is measured, pictures in colours are what it is given.
+        FrontEnd::Image(_) => Modality::Image,
+        _ => sense,
+    };
     let raws = recordings(sense).into_iter();
     let first = raws.map(|raw| Ok(extractor.windows(&raw)?.swap_remove(0)));
     first.collect()

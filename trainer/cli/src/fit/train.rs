@@ -198,7 +198,7 @@ impl<B: Differentiable> Training<'_, B> {
         let dropout: u64 = random_of(self.seed, at as u64, DROPOUT).random();
         let embed = |encoder: &Tower<B>, bound: &[Bound]| {
             let features = bound.iter().flat_map(|bound| &bound.features).copied();
-            encoder.forward(Input::of_shape(features.collect(), &shape, &device))
+            encoder.forward(Input::of_shape(features.collect(), shape, &device))
         };
         let chunk = config.chunk.unwrap_or(config.batch);
         let (value, mut gradients) = if chunk < config.batch {

@@ -8,7 +8,6 @@ use clap::ValueEnum;
 use prost::Message;
 use sensorium_core::bank::normalize;
 use sensorium_core::feature::{FrontEnd, LogMelSpec, SoundFrontEnd};
-use sensorium_data::{Augmentations, Extractor};
 use sensorium_engine::classes::{Background, Class, Classes};
 use sensorium_engine::keys::from_toml;
 use sensorium_engine::text::TextTower;
@@ -458,13 +457,8 @@ fn pack(
     let mut writer = PackWriter::new();
     let space = add_words(&mut writer, &args.space, &words.anchor)?;
     let front_end = FrontEnd::LogMel(spec);
-    let extractor = Extractor::new(
-        &front_end,
-        Modality::Audio,
-        Augmentations::default().check()?,
-    )?;
-    let examples = examples_of(&extractor, Modality::Audio)?;
-    let shape = extractor.output_shape();
+    let examples = examples_of(&front_end, Modality::Audio)?;
+    let shape = front_end.build()?.output_shape();
     let mut output = Vec::new();
     for example in &examples {
         output.extend(embed_onnx(&onnx, &shape, example)?);

@@ -68,6 +68,11 @@ impl Recipe {
             Err(error) => return Some(format!("front_end.{error}")),
         };
         let (given, taken) = (processor.output_shape(), self.encoder.input_shape());
+        if self.trunk.is_some() {
+            return (!matches!(taken[..], [_, 1])).then(|| {
+                format!("encoder.input is {taken:?}, expected [features, 1], what a trunk gives")
+            });
+        }
         (given != taken).then(|| {
             format!("the front end gives {given:?}, expected {taken:?}, what the encoder takes")
         })
@@ -298,7 +303,9 @@ impl Recipe {
             if class.prompts.is_empty() || class.prompts.iter().any(|p| p.trim().is_empty()) {
                 return Some(format!("class {:?} has no or an empty prompt", class.name));
             }
-            if let Some(label) = class.labels.iter().find(|label| !labels.insert(*label)) {
+            let twice = class.labels.iter().find(|label| !labels.insert(*label));
+            let to_words = matches!(self.binding, Binding::Words { .. });
+            if let Some(label) = twice.filter(|_| to_words) {
                 return Some(format!("label {label:?} belongs to two classes"));
             }
         }

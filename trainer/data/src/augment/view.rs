@@ -1,4 +1,4 @@
-//! What is seen of a picture: a part of it, mirrored or not, and the same part of the heat and the
+//! What is seen of a picture: a part of it, mirrored or turned or not, and the same part of the heat and the
 //! distances that belong to it, in the pixels of each.
 
 use rand::Rng;
@@ -22,6 +22,9 @@ pub struct ViewAugmentation {
     pub shift: f32,
     /// How often it is mirrored, left for right.
     pub flip: f32,
+    /// How often it is turned by one, two or three quarters, where a view has no up, such as that
+    /// from a ceiling; 0.75 for all ways alike.
+    pub turn: f32,
 }
 
 impl Default for ViewAugmentation {
@@ -31,6 +34,7 @@ impl Default for ViewAugmentation {
             stretch: 0.0,
             shift: 0.0,
             flip: 0.0,
+            turn: 0.0,
         }
     }
 }
@@ -49,6 +53,8 @@ pub struct View {
     width: f32,
     height: f32,
     flip: bool,
+    /// Quarters clockwise, after all else.
+    turns: u8,
 }
 
 impl ViewAugmenter {
@@ -64,6 +70,7 @@ impl ViewAugmenter {
         setting::share("stretch", config.stretch)?;
         setting::share("shift", config.shift)?;
         setting::share("flip", config.flip)?;
+        setting::share("turn", config.turn)?;
         Ok(Self { config })
     }
 
@@ -74,17 +81,24 @@ impl ViewAugmenter {
             stretch,
             shift,
             flip,
+            turn,
         } = self.config;
         let side = rng.random_range(smallest..=1.0);
         let ratio = (around((1.0 + stretch).ln(), rng) / 2.0).exp();
         let (width, height) = ((side * ratio).min(1.0), (side / ratio).min(1.0));
         let mut place = |size: f32| rng.random::<f32>() * (1.0 - size) + around(shift, rng);
+        let (left, top) = (place(width), place(height));
         View {
-            left: place(width),
-            top: place(height),
+            left,
+            top,
             width,
             height,
             flip: rng.random::<f32>() < flip,
+            // Not drawn where none is asked for, so that what else is drawn stays as it was.
+            turns: match turn > 0.0 && rng.random::<f32>() < turn {
+                true => rng.random_range(1..=3),
+                false => 0,
+            },
         }
     }
 }
@@ -97,14 +111,16 @@ impl View {
         width: 1.0,
         height: 1.0,
         flip: false,
+        turns: 0,
     };
 
     /// What is seen of a picture in colours.
     #[must_use]
     pub fn image(&self, image: &Image<3>) -> Image<3> {
         let (columns, rows) = self.places(image.width(), image.height());
-        let pixels = cut(image.pixels(), image.width(), &columns, &rows);
-        Image::new(columns.len(), rows.len(), pixels).unwrap_or_else(|| image.clone())
+        let pixels = self.cut(image.pixels(), image.width(), &columns, &rows);
+        let [height, width] = self.size(&columns, &rows);
+        Image::new(width, height, pixels).unwrap_or_else(|| image.clone())
     }
 
     /// What is seen of frames `[frames, height, width]`: the same part of each.
@@ -124,7 +140,7 @@ impl View {
                 Numbers::$kind(
                     $values
                         .chunks_exact(len)
-                        .flat_map(|frame| cut(frame, width, &columns, &rows))
+                        .flat_map(|frame| self.cut(frame, width, &columns, &rows))
                         .collect(),
                 )
             };
@@ -138,10 +154,40 @@ impl View {
             Numbers::F64(values) => cut!(F64, values),
             others => cut!(F32, others.to_f32(0..others.len())),
         };
+        let [height, width] = self.size(&columns, &rows);
         NumberArray {
-            shape: vec![count, rows.len(), columns.len()],
+            shape: vec![count, height, width],
             numbers,
         }
+    }
+
+    /// Height and width of what is seen.
+    fn size(&self, columns: &[usize], rows: &[usize]) -> [usize; 2] {
+        match self.turns % 2 {
+            0 => [rows.len(), columns.len()],
+            _ => [columns.len(), rows.len()],
+        }
+    }
+
+    /// The pixels that are seen, turned.
+    fn cut<T: Copy>(
+        &self,
+        pixels: &[T],
+        width: usize,
+        columns: &[usize],
+        rows: &[usize],
+    ) -> Vec<T> {
+        let row = |&y: &usize| columns.iter().map(move |&x| pixels[y * width + x]);
+        let mut seen: Vec<T> = rows.iter().flat_map(row).collect();
+        let mut width = columns.len();
+        for _ in 0..self.turns {
+            // What was the bottom of a column is the start of a row.
+            let column = |x: usize| seen.iter().skip(x).step_by(width).rev().copied();
+            let turned: Vec<T> = (0..width).flat_map(column).collect();
+            width = seen.len().checked_div(width).unwrap_or(0);
+            seen = turned;
+        }
+        seen
     }
 
     /// The columns and rows of a picture of a size that are seen.
@@ -163,11 +209,6 @@ fn places(start: f32, share: f32, len: usize) -> Vec<usize> {
     (first..first + count)
         .map(|place| place.clamp(0, last) as usize)
         .collect()
-}
-
-fn cut<T: Copy>(pixels: &[T], width: usize, columns: &[usize], rows: &[usize]) -> Vec<T> {
-    let row = |&y: &usize| columns.iter().map(move |&x| pixels[y * width + x]);
-    rows.iter().flat_map(row).collect()
 }
 
 #[cfg(test)]
@@ -199,7 +240,52 @@ mod tests {
         stretch: 0.3,
         shift: 0.2,
         flip: 0.5,
+        turn: 0.75,
     };
+
+    #[test]
+    fn a_turned_picture_has_its_left_side_on_top() {
+        let view = |turns| View {
+            turns,
+            ..View::WHOLE
+        };
+        let frames = NumberArray {
+            shape: vec![2, 2, 3],
+            numbers: Numbers::U8(vec![1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16]),
+        };
+        let expected = [
+            (0, [2, 3], [1, 2, 3, 4, 5, 6]),
+            (1, [3, 2], [4, 1, 5, 2, 6, 3]),
+            (2, [2, 3], [6, 5, 4, 3, 2, 1]),
+            (3, [3, 2], [3, 6, 2, 5, 1, 4]),
+        ];
+        for (turns, [height, width], pixels) in expected {
+            let seen = view(turns).frames(&frames);
+            assert_eq!(seen.shape, [2, height, width]);
+            let second = pixels.map(|pixel| pixel + 10);
+            assert_eq!(seen.numbers, Numbers::U8([pixels, second].concat()));
+        }
+        let seen = view(1).image(&image(3, 2, 1));
+        assert_eq!((seen.width(), seen.height()), (2, 3));
+        assert_eq!(seen.pixels()[0], [0, 1, 0]);
+    }
+
+    #[test]
+    fn all_ways_to_turn_are_drawn() {
+        let turning = augmenter(ViewAugmentation {
+            turn: 0.75,
+            ..ViewAugmentation::default()
+        });
+        let mut counts = [0; 4];
+        for seed in 0..400 {
+            let view = turning.draw(&mut random_of(seed, 0, 0));
+            counts[usize::from(view.turns)] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (60..140).contains(count)),
+            "{counts:?}"
+        );
+    }
 
     #[test]
     fn the_whole_is_the_whole() {

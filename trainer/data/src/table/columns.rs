@@ -8,9 +8,10 @@ use super::read::Table;
 
 /// What the columns of a table are called.
 ///
-/// Each is the name of a column, or text with such names in braces: `thermal/{file}`. What is not
-/// given is the column of the same name, if there is one; what is given as `""` is none. Where a
-/// cell is empty, the sample does not have it.
+/// Each is the name of a column, or text with such names in braces: `thermal/{file}`; of
+/// `{recording:8}`, the first eight characters of the cell, such as a date. What is not given is the
+/// column of the same name, if there is one; what is given as `""` is none. Where a cell is empty,
+/// the sample does not have it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Columns {
@@ -110,7 +111,8 @@ pub(super) struct Template(Vec<Part>);
 #[derive(Debug)]
 enum Part {
     Literal(String),
-    Column(usize),
+    /// A cell, or as many of its first characters.
+    Column(usize, Option<usize>),
 }
 
 impl Template {
@@ -124,7 +126,7 @@ impl Template {
             text: text.to_owned(),
         };
         if !text.contains(['{', '}']) {
-            return Ok(Self(vec![Part::Column(table.column(text)?)]));
+            return Ok(Self(vec![Part::Column(table.column(text)?, None)]));
         }
         let mut parts = Vec::new();
         let mut rest = text;
@@ -134,7 +136,14 @@ impl Template {
                 return Err(wrong());
             }
             parts.push(Part::Literal(literal.to_owned()));
-            parts.push(Part::Column(table.column(name)?));
+            let (name, first) = match name.rsplit_once(':') {
+                // A column may have a colon in its own name.
+                Some((column, first)) if !table.heading.iter().any(|known| known == name) => {
+                    (column, Some(first.parse().map_err(|_no_number| wrong())?))
+                }
+                _ => (name, None),
+            };
+            parts.push(Part::Column(table.column(name)?, first));
             rest = after;
         }
         if rest.contains('}') {
@@ -150,9 +159,13 @@ impl Template {
         for part in &self.0 {
             filled.push_str(match part {
                 Part::Literal(text) => text,
-                Part::Column(column) => match table.cell(row, *column) {
-                    "" => return None,
-                    cell => cell,
+                Part::Column(column, first) => match (table.cell(row, *column), first) {
+                    ("", _) => return None,
+                    (cell, None) => cell,
+                    (cell, Some(first)) => {
+                        let end = cell.char_indices().nth(*first).map(|(at, _)| at);
+                        &cell[..end.unwrap_or(cell.len())]
+                    }
                 },
             });
         }

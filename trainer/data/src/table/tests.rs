@@ -131,6 +131,28 @@ fn columns_have_other_names_are_made_of_several_or_are_none() {
 }
 
 #[test]
+fn a_cell_may_be_the_first_characters_of_a_column() {
+    let dir = folder(&[(
+        "pairs.csv",
+        table(
+            "text,take,a:1\n\
+             one,2017-02-03 light,x\n\
+             two,2017é02,y\n\
+             three,,z\n",
+        ),
+    )]);
+    let config = "kind = 'pairs'\ncolumns = { group = 'day {take:5}', label = '{a:1}' }";
+    let set = open(dir.path(), config).unwrap();
+    let cells = |entry: usize| {
+        let Entry { group, label, .. } = &set.entries()[entry];
+        (group.as_deref(), label.as_deref())
+    };
+    assert_eq!(cells(0), (Some("day 2017-"), Some("x")));
+    assert_eq!(cells(1), (Some("day 2017é"), Some("y")));
+    assert_eq!(cells(2), (None, Some("z")));
+}
+
+#[test]
 fn files_of_the_same_name_belong_together() {
     let dir = folder(&[
         ("color_2.png", png(1, 1, [2; 3])),
