@@ -370,10 +370,7 @@ fn the_command_line_says_what_goes_together() {
     refused("@r.toml --out @o", "--text-model");
     refused("@r.toml --texts @t --out @o", "--cache");
     refused("@r.toml --cache @c --out @o", "--images");
-    refused(
-        "@r.toml --text-model @w --texts @t --cache @c --out @o",
-        "cannot be used with",
-    );
+    refused("@r.toml --text-model @w --cache @c --out @o", "--images");
     refused("@r.toml --texts @t --cache @c --out @o", "reading");
     tiny.write("space.toml", pair());
     tiny.write("t", "# nothing\n");
