@@ -132,6 +132,7 @@ impl Contents {
             centre: member("centre.npy"),
             prompts: member("prompts.json"),
             prompt_rows: member("prompt_rows.npy"),
+            tower: None,
         };
         let rows = [anchor.prompts.len(), anchor.dim()];
         let centre = npy::to_bytes(&[anchor.dim()], &anchor.centre)?;
