@@ -17,11 +17,15 @@ use sensorium_pack::npy::{Array, NpyError};
 /// Different builds of one model differ by rounding; another model is near 0.
 const SAME_MODEL_COSINE: f32 = 0.99;
 
-/// Pieces that continue a word, a letter, above which words count as spelt.
+/// Pieces that continue a word, a letter, above which words count as spelt. Of 3 000 phrases of words
+/// from WordNet that a tower of 14 000 tokens had not learned from, 0.2 % lie above; typed nonsense
+/// ("qzxvwk", "asdfghjkl") at 0.5 to 0.7.
 const SPELT: f32 = 0.4;
 
-/// Cosine to the nearest phrase of the pack below which a phrase is far from all that it knows.
-const FAR: f32 = 0.1;
+/// Cosine to the nearest phrase of the pack below which a phrase is far from all that it knows. By
+/// MiniLM and the 177 phrases of the built-in pack, 0.2 % of the same phrases lie below, and 1 % of
+/// those about a person; each of the pack's own phrases is at 0.17 or more from the nearest other.
+const FAR: f32 = 0.15;
 
 /// Why words have no embedding.
 #[derive(Debug, Error)]
