@@ -18,7 +18,7 @@ pub mod cache;
 mod checkpoint;
 mod conse;
 pub mod embed;
-mod list;
+pub mod list;
 mod model;
 mod pair;
 pub mod space;

@@ -14,6 +14,7 @@ mod compare;
 mod conv;
 mod encoder;
 mod example;
+pub mod word;
 
 pub use compare::{MAX_ABS, embed_onnx};
 pub use example::examples;

@@ -17,10 +17,10 @@ use crate::run::{Facts, RunDir};
 use crate::samples::Samples;
 
 mod picture;
-mod schedule;
-mod state;
+pub mod schedule;
+pub mod state;
 mod target;
-mod train;
+pub mod train;
 
 pub use picture::Pictures;
 use target::Targets;

@@ -1,16 +1,17 @@
 //! `pack`: everything that a device needs, in one file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use sensorium_pack::npy;
 use sensorium_pack::{
     DataSet, Encoder, FORMAT, Golden, Manifest, Modality, PackWriter, Provenance, Scoring, Space,
-    VERSION,
+    Tower, VERSION,
 };
 use serde::Serialize;
 
 use crate::anchor::Anchor;
+use crate::distil;
 use crate::eval::Report;
 use crate::export::{MAX_ABS, embed_onnx, examples, export};
 use crate::recipe::{Background, Binding, Class, Recipe};
@@ -28,6 +29,10 @@ pub struct Args {
     /// The pack's name [default: the first recipe's].
     #[arg(long)]
     name: Option<String>,
+    /// Folder with a text tower that `distil` made, so that any words can be typed on the device:
+    /// it goes into every space of its teacher.
+    #[arg(long, value_name = "DIR")]
+    text: Option<PathBuf>,
 }
 
 /// What an encoder was bound to, in plain words.
@@ -59,6 +64,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         contents
             .add(&run)
             .with_context(|| format!("packing {path:?}"))?;
+    }
+    if let Some(dir) = &args.text {
+        contents
+            .add_tower(dir)
+            .with_context(|| format!("packing the text tower {dir:?}"))?;
     }
     let bytes = contents.finish(args.name.clone())?;
     sensorium_pack::write_whole(&args.out, &bytes)
@@ -142,6 +152,51 @@ impl Contents {
         let prompt_rows = npy::to_bytes(&rows, &anchor.rows)?;
         self.writer.add(&space.prompt_rows, prompt_rows);
         self.anchors.push((space, anchor));
+        Ok(())
+    }
+
+    fn add_tower(&mut self, dir: &Path) -> anyhow::Result<()> {
+        let read = |name: &str| {
+            let path = dir.join(name);
+            std::fs::read(&path).with_context(|| format!("reading {path:?}"))
+        };
+        let content = ["model.onnx", "tokenizer.json", "tower.json"].map(read);
+        let [model, tokenizer, report] = content;
+        let (model, tokenizer, report) = (model?, tokenizer?, report?);
+        let made: distil::Report = serde_json::from_slice(&report).context("reading tower.json")?;
+        ensure!(
+            (made.model_bytes, made.tokenizer_bytes) == (model.len(), tokenizer.len()),
+            "tower.json is of files of {} and {} bytes, expected {} and {}",
+            made.model_bytes,
+            made.tokenizer_bytes,
+            model.len(),
+            tokenizer.len()
+        );
+        let fits =
+            |space: &Space| space.text_model == made.teacher && space.dim == made.tower.output;
+        let spaces = self.anchors.iter().map(|(space, _)| space);
+        let known: Vec<String> = spaces
+            .clone()
+            .map(|space| format!("{} of {} numbers", space.text_model, space.dim))
+            .collect();
+        ensure!(
+            spaces.clone().any(fits),
+            "its teacher is {} of {} numbers, and the spaces are of {known:?}",
+            made.teacher,
+            made.tower.output
+        );
+        let member = |file: &str| format!("text/{}/{file}", made.name);
+        let tower = Tower {
+            model: member("model.onnx"),
+            tokenizer: member("tokenizer.json"),
+            report: member("tower.json"),
+        };
+        for (space, _) in self.anchors.iter_mut().filter(|(space, _)| fits(space)) {
+            space.tower = Some(tower.clone());
+        }
+        self.writer.add(&tower.model, model);
+        self.writer.add(&tower.tokenizer, tokenizer);
+        self.writer.add(&tower.report, report);
         Ok(())
     }
 

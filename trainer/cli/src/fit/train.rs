@@ -31,7 +31,7 @@ use crate::run::RunDir;
 use crate::samples::Samples;
 
 /// Exit status of a training that was told to stop, as shells have it for Ctrl-C.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Of the random numbers that decide batches, this one decides what drops out.
 const DROPOUT: u64 = u64::MAX;
@@ -94,7 +94,7 @@ impl Training<'_> {
             encoder,
             optimizer,
         }
-        .resume(self.run, &device)?;
+        .resume(self.run, &device, Tower::undecayed)?;
         let training = &self.split.training;
         let sampler = self.samples.sampler(training, config.class_balance);
         let steps = (self.samples.epoch_len(training) / config.batch).max(1);
@@ -163,12 +163,12 @@ impl Training<'_> {
 
     fn step(
         &self,
-        state: State,
+        state: State<Tower<Differentiable>>,
         at: usize,
         steps: usize,
         sampler: &Sampler,
         rate: f64,
-    ) -> anyhow::Result<State> {
+    ) -> anyhow::Result<State<Tower<Differentiable>>> {
         let State {
             mut progress,
             encoder,
@@ -261,7 +261,7 @@ impl Training<'_> {
     }
 
     /// What others read: the weights, and a line an epoch.
-    fn publish(&self, state: &State) -> anyhow::Result<()> {
+    fn publish(&self, state: &State<Tower<Differentiable>>) -> anyhow::Result<()> {
         self.run.save_checkpoint(&state.encoder)?;
         let mut metrics = state.progress.metrics.join("\n");
         metrics.push('\n');
@@ -270,7 +270,7 @@ impl Training<'_> {
 }
 
 /// Set by Ctrl-C and by a request to end.
-fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // A second one ends the program at once, should a step take long.
