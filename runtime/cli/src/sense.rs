@@ -55,10 +55,16 @@ pub fn load_classes(
 ) -> anyhow::Result<CompiledClasses> {
     let parse = |text: &str| CompiledClasses::parse_for(text, space, modality);
     match path {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(BankError::from)
-            .and_then(|text| parse(&text))
-            .with_context(|| format!("classes {path:?}")),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(BankError::from);
+            let parsed =
+                text.and_then(|text| Ok((parse(&text)?, text.trim_start().starts_with('{'))));
+            let (compiled, is_compiled) = parsed.with_context(|| format!("classes {path:?}"))?;
+            if !is_compiled {
+                warn_of_doubts(space, &compiled)?;
+            }
+            Ok(compiled)
+        }
         None => {
             let member = &pack.manifest().classes;
             let text = std::str::from_utf8(pack.member(member)?);
@@ -130,6 +136,24 @@ impl ImuSense {
             bank: Arc::new(bank),
         })
     }
+}
+
+/// Says of which typed words the pack's text tower cannot know much.
+pub fn warn_of_doubts(space: &Space, compiled: &CompiledClasses) -> anyhow::Result<()> {
+    let classes = compiled.classes.classes.iter();
+    let prompts = classes.flat_map(|class| &class.prompts);
+    for prompt in prompts.chain(&compiled.classes.background.prompts) {
+        warn_of_doubt(space, prompt)?;
+    }
+    Ok(())
+}
+
+/// Says of words that the pack's text tower cannot know much of them, if so.
+pub fn warn_of_doubt(space: &Space, prompt: &str) -> anyhow::Result<()> {
+    if let Some(doubt) = space.doubt(prompt)? {
+        eprintln!("sensorium: note: {prompt:?}: {doubt}");
+    }
+    Ok(())
 }
 
 fn warn_of_unheld_promises(compiled: &CompiledClasses) {

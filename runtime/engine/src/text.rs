@@ -98,6 +98,25 @@ enum Input {
     Types,
 }
 
+/// What stands for words of which the tokenizer knows no piece.
+const UNKNOWN: &str = "[UNK]";
+
+/// What pieces begin with that continue a word.
+const CONTINUES: &str = "##";
+
+/// How a prompt comes apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pieces {
+    /// Pieces of words.
+    pub pieces: usize,
+    /// Of these, such as continue a word.
+    pub continued: usize,
+    /// Of these, such as stand for what is not known at all.
+    pub unknown: usize,
+    /// Letters and digits of the prompt.
+    pub characters: usize,
+}
+
 /// A frozen sentence encoder.
 ///
 /// # Examples
@@ -131,8 +150,25 @@ impl TextTower {
     ///
     /// A file that is missing or not what its name says, or a model of another form.
     pub fn open(dir: &Path) -> Result<Self, TextError> {
-        let tokenizer = read_tokenizer(dir.join("tokenizer.json"))?;
-        let (model, inputs) = read_model(dir.join("model.onnx"))?;
+        let read = |name: &str| {
+            let path = dir.join(name);
+            match std::fs::read(&path) {
+                Ok(bytes) => Ok((path, bytes)),
+                Err(source) => Err(TextError::Read { path, source }),
+            }
+        };
+        let (tokenizer, model) = (read("tokenizer.json")?, read("model.onnx")?);
+        Self::of((&model.0, &model.1), (&tokenizer.0, &tokenizer.1))
+    }
+
+    /// As [`open`](Self::open), of files in memory, each with the name that errors call it by.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn of(model: (&Path, &[u8]), tokenizer: (&Path, &[u8])) -> Result<Self, TextError> {
+        let tokenizer = read_tokenizer(tokenizer.0, tokenizer.1)?;
+        let (model, inputs) = read_model(model.0, model.1)?;
         let mut tower = Self {
             tokenizer,
             model,
@@ -147,6 +183,29 @@ impl TextTower {
     #[must_use]
     pub fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// How a prompt comes apart: the pieces that it is made of, and the characters in its words.
+    ///
+    /// # Errors
+    ///
+    /// A prompt that cannot be split.
+    pub fn pieces(&self, prompt: &str) -> Result<Pieces, TextError> {
+        let encoding = self.tokenizer.encode(prompt, false);
+        let encoding = encoding.map_err(|source| TextError::Tokens {
+            prompt: prompt.to_owned(),
+            source,
+        })?;
+        let unknown = self.tokenizer.token_to_id(UNKNOWN);
+        let is_unknown = |id: &&u32| Some(**id) == unknown;
+        Ok(Pieces {
+            pieces: encoding.len(),
+            continued: { encoding.get_tokens().iter() }
+                .filter(|token| token.starts_with(CONTINUES))
+                .count(),
+            unknown: encoding.get_ids().iter().filter(is_unknown).count(),
+            characters: prompt.chars().filter(|c| c.is_alphanumeric()).count(),
+        })
     }
 
     /// One embedding a prompt, in the order given: the mean of its token vectors, L2-normalised.
@@ -230,11 +289,7 @@ fn mean_row<'a>(rows: impl Iterator<Item = &'a [f32]>, dim: usize) -> Vec<f32> {
     sums.into_iter().map(|sum| (sum / count) as f32).collect()
 }
 
-fn read_tokenizer(path: PathBuf) -> Result<Tokenizer, TextError> {
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(source) => return Err(TextError::Read { path, source }),
-    };
+fn read_tokenizer(path: &Path, bytes: &[u8]) -> Result<Tokenizer, TextError> {
     let parsed = Tokenizer::from_bytes(bytes).and_then(|mut tokenizer| {
         tokenizer.with_padding(None);
         let truncation = tokenizers::TruncationParams {
@@ -244,16 +299,18 @@ fn read_tokenizer(path: PathBuf) -> Result<Tokenizer, TextError> {
         tokenizer.with_truncation(Some(truncation))?;
         Ok(tokenizer)
     });
-    parsed.map_err(|source| TextError::Tokenizer { path, source })
+    parsed.map_err(|source| TextError::Tokenizer {
+        path: path.to_owned(),
+        source,
+    })
 }
 
-fn read_model(path: PathBuf) -> Result<(Arc<TypedRunnableModel>, Vec<Input>), TextError> {
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(source) => return Err(TextError::Read { path, source }),
-    };
-    let parse = || -> TractResult<_> {
-        let model = tract_onnx::onnx().model_for_read(&mut bytes.as_slice())?;
+fn read_model(
+    path: &Path,
+    mut bytes: &[u8],
+) -> Result<(Arc<TypedRunnableModel>, Vec<Input>), TextError> {
+    let mut parse = || -> TractResult<_> {
+        let model = tract_onnx::onnx().model_for_read(&mut bytes)?;
         let names: Vec<String> = model
             .input_outlets()?
             .iter()
@@ -264,7 +321,10 @@ fn read_model(path: PathBuf) -> Result<(Arc<TypedRunnableModel>, Vec<Input>), Te
     };
     let (model, names) = match parse() {
         Ok(parsed) => parsed,
-        Err(source) => return Err(TextError::Model { path, source }),
+        Err(source) => {
+            let path = path.to_owned();
+            return Err(TextError::Model { path, source });
+        }
     };
     let inputs = names
         .into_iter()

@@ -21,7 +21,7 @@ mod write;
 
 pub use manifest::{
     DataSet, Encoder, FORMAT, Golden, MANIFEST, Manifest, Member, Modality, ModalityError,
-    Provenance, Scoring, Space, VERSION,
+    Provenance, Scoring, Space, Tower, VERSION,
 };
 pub use read::{Pack, PackError};
 pub use write::{PackWriter, write_whole};

@@ -54,6 +54,22 @@ pub struct Space {
     pub prompts: String,
     /// Member `.npy` `[prompts, dim]`: their text embeddings, not centred.
     pub prompt_rows: String,
+    /// A text tower for words that are not among the phrases; without it, these need the text model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tower: Option<Tower>,
+}
+
+/// A text tower that stands in for the text model of its space.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tower {
+    /// Member with the ONNX file: `input_ids` and perhaps `attention_mask` `[n, tokens]` to
+    /// `[n, tokens, dim]`, whose mean over the tokens is the embedding.
+    pub model: String,
+    /// Member with its tokenizer (`tokenizer.json`).
+    pub tokenizer: String,
+    /// Member with what it was made of and how near it is to the text model, as JSON.
+    pub report: String,
 }
 
 /// One encoder and what it takes.
@@ -243,6 +259,8 @@ impl Manifest {
             .spaces
             .iter()
             .flat_map(|space| [&space.centre, &space.prompts, &space.prompt_rows]);
+        let towers = { self.spaces.iter() }.filter_map(|space| space.tower.as_ref());
+        let towers = towers.flat_map(|tower| [&tower.model, &tower.tokenizer, &tower.report]);
         let encoders = self.encoders.iter().flat_map(|encoder| {
             [
                 &encoder.model,
@@ -251,6 +269,7 @@ impl Manifest {
             ]
         });
         spaces
+            .chain(towers)
             .chain(encoders)
             .chain([&self.classes])
             .map(String::as_str)

@@ -16,6 +16,7 @@ use sensorium_engine::space::Space;
 use sensorium_engine::stream::{ClockMode, Settings, Stream};
 use sensorium_pack::{Modality, Pack};
 
+pub use onnx::word_tower;
 pub use tiny::{Tiny, averages, tiny_pack};
 
 /// The pack that every build carries.

@@ -74,6 +74,7 @@ fn build(tiny: &[Tiny]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
                 centre: member("centre.npy"),
                 prompts: member("prompts.json"),
                 prompt_rows: member("prompts.npy"),
+                tower: None,
             });
         }
         add("input.npy", npy::to_bytes(&shape, &input)?);

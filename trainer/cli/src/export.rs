@@ -20,6 +20,7 @@ mod compare;
 mod conv;
 mod encoder;
 mod example;
+pub mod word;
 
 pub use compare::{MAX_ABS, OnnxEncoder, embed_onnx};
 pub use encoder::normalised;

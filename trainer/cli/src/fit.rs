@@ -23,10 +23,10 @@ use crate::samples::Samples;
 mod device;
 mod mixture;
 mod picture;
-mod schedule;
-mod state;
+pub mod schedule;
+pub mod state;
 mod target;
-mod train;
+pub mod train;
 
 use device::Device;
 use mixture::Mixtures;

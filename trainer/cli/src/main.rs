@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod anchor;
+mod distil;
 mod eval;
 mod export;
 mod fit;
@@ -43,6 +44,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Anchor(anchor::Args),
+    Distil(distil::Args),
     Fit(fit::Args),
     Eval(eval::Args),
     Export(export::Args),
@@ -56,6 +58,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match &Cli::parse().command {
         Command::Anchor(args) => anchor::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Distil(args) => distil::run(args),
         Command::Fit(args) => fit::run(args),
         Command::Eval(args) => eval::run(args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::run(args),

@@ -18,6 +18,7 @@ const FREE_AXIS: &str = "T";
 
 /// `TensorProto.DataType`.
 const FLOAT: u64 = 1;
+const INT8: u64 = 3;
 const INT64: u64 = 7;
 
 /// A protobuf message under construction.
@@ -99,6 +100,21 @@ impl Graph {
         self.constant(name, shape, FLOAT, &raw)
     }
 
+    /// Adds a constant of bytes with signs; its name.
+    ///
+    /// # Panics
+    ///
+    /// If the number of values is not the product of the shape.
+    pub fn bytes(&mut self, name: &str, shape: &[usize], values: &[i8]) -> String {
+        assert_eq!(
+            shape.iter().product::<usize>(),
+            values.len(),
+            "constant {name}"
+        );
+        let raw: Vec<u8> = values.iter().map(|value| value.cast_unsigned()).collect();
+        self.constant(name, shape, INT8, &raw)
+    }
+
     /// Adds a list of integers; its name.
     pub fn ints(&mut self, name: &str, values: &[i64]) -> String {
         let raw: Vec<u8> = values
@@ -164,7 +180,6 @@ impl Graph {
 
     /// As [`to_bytes`](Self::to_bytes), from inputs `[N, T]` of integers, as models of texts have
     /// them, to several outputs.
-    #[cfg(test)]
     pub fn text_model(&self, inputs: &[&str], outputs: &[(&str, &[usize])]) -> Vec<u8> {
         let inputs: Vec<_> = inputs
             .iter()

@@ -1,17 +1,19 @@
 //! `pack`: everything that a device needs, in one file.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use sensorium_core::feature::FrontEnd;
 use sensorium_pack::npy;
 use sensorium_pack::{
     DataSet, Encoder, FORMAT, Golden, Manifest, Modality, PackWriter, Provenance, Scoring, Space,
-    VERSION,
+    Tower, VERSION,
 };
 use serde::Serialize;
 
 use crate::anchor::Anchor;
+use crate::distil;
 use crate::eval::{self, Report};
 use crate::export::{MAX_ABS, OnnxEncoder, examples_of, export};
 use crate::quantize::Quantize;
@@ -49,6 +51,10 @@ pub struct Args {
     /// The pack's name [default: the first recipe's].
     #[arg(long)]
     name: Option<String>,
+    /// Folder with a text tower that `distil` made, so that any words can be typed on the device:
+    /// it goes into every space of its teacher.
+    #[arg(long, value_name = "DIR")]
+    text: Option<PathBuf>,
 }
 
 /// What an encoder was bound to, in plain words.
@@ -95,6 +101,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let added = tower.and_then(|tower| contents.add_pictures(tower, args.quantize));
         added.with_context(|| format!("packing {path:?}"))?;
     }
+    if let Some(dir) = &args.text {
+        let added = contents.add_tower(dir);
+        added.with_context(|| format!("packing the text tower {dir:?}"))?;
+    }
     let bytes = contents.finish(args.name.clone())?;
     sensorium_pack::write_whole(&args.out, &bytes)
         .with_context(|| format!("writing {:?}", args.out))?;
@@ -139,6 +149,8 @@ fn measured(run: &RunDir, quantize: Quantize) -> anyhow::Result<Report> {
 struct Contents {
     writer: PackWriter,
     spaces: Vec<(String, Anchor)>,
+    /// Of spaces, by their names.
+    towers: BTreeMap<String, Tower>,
     encoders: Vec<Encoder>,
     provenance: Vec<Provenance>,
     classes: Classes,
@@ -181,6 +193,52 @@ impl Contents {
                 Ok(())
             }
         }
+    }
+
+    fn add_tower(&mut self, dir: &Path) -> anyhow::Result<()> {
+        let read = |name: &str| {
+            let path = dir.join(name);
+            std::fs::read(&path).with_context(|| format!("reading {path:?}"))
+        };
+        let content = ["model.onnx", "tokenizer.json", "tower.json"].map(read);
+        let [model, tokenizer, report] = content;
+        let (model, tokenizer, report) = (model?, tokenizer?, report?);
+        let made: distil::Report = serde_json::from_slice(&report).context("reading tower.json")?;
+        ensure!(
+            (made.model_bytes, made.tokenizer_bytes) == (model.len(), tokenizer.len()),
+            "tower.json is of files of {} and {} bytes, expected {} and {}",
+            made.model_bytes,
+            made.tokenizer_bytes,
+            model.len(),
+            tokenizer.len()
+        );
+        let fits = |anchor: &Anchor| {
+            anchor.text_model == made.teacher && anchor.dim() == made.tower.output
+        };
+        let anchors = self.spaces.iter().map(|(_, anchor)| anchor);
+        let known: Vec<String> = anchors
+            .clone()
+            .map(|anchor| format!("{} of {} numbers", anchor.text_model, anchor.dim()))
+            .collect();
+        ensure!(
+            anchors.clone().any(fits),
+            "its teacher is {} of {} numbers, and the spaces are of {known:?}",
+            made.teacher,
+            made.tower.output
+        );
+        let member = |file: &str| format!("text/{}/{file}", made.name);
+        let tower = Tower {
+            model: member("model.onnx"),
+            tokenizer: member("tokenizer.json"),
+            report: member("tower.json"),
+        };
+        for (name, _) in self.spaces.iter().filter(|(_, anchor)| fits(anchor)) {
+            self.towers.insert(name.clone(), tower.clone());
+        }
+        self.writer.add(&tower.model, model);
+        self.writer.add(&tower.tokenizer, tokenizer);
+        self.writer.add(&tower.report, report);
+        Ok(())
     }
 
     fn add_encoder(&mut self, recipe: &Recipe, onnx: Vec<u8>) -> anyhow::Result<()> {
@@ -294,7 +352,11 @@ impl Contents {
             .context("there is no encoder")?;
         let spaces = std::mem::take(&mut self.spaces);
         let spaces = spaces.into_iter();
-        let spaces = spaces.map(|(name, anchor)| add_words(&mut self.writer, &name, &anchor));
+        let spaces = spaces.map(|(name, anchor)| {
+            let mut space = add_words(&mut self.writer, &name, &anchor)?;
+            space.tower = self.towers.remove(&name);
+            Ok(space)
+        });
         let spaces = spaces.collect::<anyhow::Result<Vec<_>>>()?;
         const CLASSES: &str = "classes.toml";
         let classes = toml::to_string(&self.classes)?;
@@ -323,6 +385,7 @@ pub fn add_words(writer: &mut PackWriter, name: &str, anchor: &Anchor) -> anyhow
         centre: member("centre.npy"),
         prompts: member("prompts.json"),
         prompt_rows: member("prompt_rows.npy"),
+        tower: None,
     };
     let rows = [anchor.prompts.len(), anchor.dim()];
     let centre = npy::to_bytes(&[anchor.dim()], &anchor.centre)?;

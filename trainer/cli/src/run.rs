@@ -85,17 +85,18 @@ impl RunDir {
 
     /// The folder of a training with these files and facts: one that was begun in it already, unless
     /// it shall be begun anew, or a new one.
-    pub fn begin(
+    pub fn begin<F: Serialize + DeserializeOwned + PartialEq>(
         path: &Path,
         files: &[(&str, &[u8])],
-        facts: &Facts,
+        facts: &F,
         anew: bool,
     ) -> anyhow::Result<Self> {
         let run = Self(path.to_owned());
         let is_same = |(name, content): &(&str, &[u8])| {
             std::fs::read(run.path(name)).is_ok_and(|known| known == *content)
         };
-        let begun = run.facts().is_ok_and(|known| known == *facts) && files.iter().all(is_same);
+        let known = run.read_json::<F>("run.json");
+        let begun = known.is_ok_and(|known| known == *facts) && files.iter().all(is_same);
         if begun && !anew {
             return Ok(run);
         }
@@ -121,6 +122,7 @@ impl RunDir {
             "metrics.jsonl",
             crate::eval::FILE,
             crate::eval::INT8_FILE,
+            "tower.json",
             crate::table::FILE,
         ] {
             match std::fs::remove_file(run.path(stale)) {

@@ -26,7 +26,7 @@ mod input;
 mod names;
 mod position;
 mod preset;
-mod walk;
+pub(crate) mod walk;
 
 pub use config::{ConfigError, EncoderConfig, IMU_CHANNELS, InputConfig};
 pub use input::Input;

@@ -32,6 +32,7 @@ pub mod sense;
 pub mod state;
 pub mod tower;
 pub mod weights;
+pub mod word;
 
 pub use encoder::{Encoder, EncoderConfig, Input, InputConfig};
 pub use sense::Sense;

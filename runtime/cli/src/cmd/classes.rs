@@ -8,7 +8,7 @@ use clap::Subcommand;
 use sensorium_engine::bank::CompiledClasses;
 use sensorium_pack::write_whole;
 
-use crate::sense::{load_space, open_pack};
+use crate::sense::{load_space, open_pack, warn_of_doubts};
 
 /// Work on class files.
 #[derive(Debug, Subcommand)]
@@ -50,6 +50,7 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
     let space = load_space(&pack, name, args.text_model.as_deref())?;
     let compiled = CompiledClasses::open(&args.input, &space)
         .with_context(|| format!("classes {:?}", args.input))?;
+    warn_of_doubts(&space, &compiled)?;
     let json = compiled.to_json()?;
     write_whole(&args.out, json.as_bytes()).with_context(|| format!("writing {:?}", args.out))?;
     eprintln!(

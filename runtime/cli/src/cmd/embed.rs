@@ -10,7 +10,7 @@ use sensorium_pack::npy::Array;
 use sensorium_pack::{Modality, Pack, write_whole};
 
 use super::replay::units;
-use crate::sense::{load_space, open_pack};
+use crate::sense::{load_space, open_pack, warn_of_doubt};
 
 /// Write embeddings of files or words as a NumPy array: one normalised row an input.
 ///
@@ -144,6 +144,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let space = load_space(&pack, &name, args.text_model.as_deref())?;
         for words in &args.text {
             rows.push(space.class_vector(std::slice::from_ref(words))?);
+            warn_of_doubt(&space, words)?;
         }
     }
     let dim = rows.first().map_or(0, Vec::len);

@@ -15,6 +15,7 @@ fn manifest() -> Manifest {
             centre: "centre.npy".into(),
             prompts: "prompts.json".into(),
             prompt_rows: "prompts.npy".into(),
+            tower: None,
         }],
         encoders: vec![Encoder {
             name: "imu".into(),

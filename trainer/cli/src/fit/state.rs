@@ -4,11 +4,14 @@
 //! SHA-256 of the rest, then three parts, each behind its length: [`Progress`] as JSON, the encoder,
 //! the optimiser.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, ensure};
+use burn::module::{AutodiffModule, ParamId};
 use burn::prelude::Device;
 use sensorium_model::backend::Differentiable;
 use sensorium_model::optimizer::AdamW;
-use sensorium_model::{Tower, state};
+use sensorium_model::state;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -50,16 +53,16 @@ mod exact {
 }
 
 /// All that a training's next step depends on, besides its recipe and data.
-pub struct State<B: Differentiable> {
+pub struct State<B: Differentiable, M: AutodiffModule<B>> {
     /// How far it came.
     pub progress: Progress,
     /// The encoder.
-    pub encoder: Tower<B>,
+    pub encoder: M,
     /// The optimiser.
-    pub optimizer: AdamW<B, Tower<B>>,
+    pub optimizer: AdamW<B, M>,
 }
 
-impl<B: Differentiable> State<B> {
+impl<B: Differentiable, M: AutodiffModule<B>> State<B, M> {
     /// Keeps the state, in the place of the one kept before.
     pub fn save(&self, run: &RunDir) -> anyhow::Result<()> {
         let parts = [
@@ -77,8 +80,14 @@ impl<B: Differentiable> State<B> {
         run.write(FILE, &file)
     }
 
-    /// This state as it was kept in a training's folder; itself if none was.
-    pub fn resume(self, run: &RunDir, device: &Device<B>) -> anyhow::Result<Self> {
+    /// This state as it was kept in a training's folder; itself if none was. `spared` names the
+    /// weights of an encoder that do not decay.
+    pub fn resume(
+        self,
+        run: &RunDir,
+        device: &Device<B>,
+        spared: impl Fn(&M) -> HashSet<ParamId>,
+    ) -> anyhow::Result<Self> {
         let path = run.path(FILE);
         let file = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self),
@@ -87,7 +96,7 @@ impl<B: Differentiable> State<B> {
         let parts = parts(&file).with_context(|| format!("reading {path:?}"))?;
         let [progress, encoder, optimizer] = parts;
         let encoder = state::load(self.encoder, encoder.to_vec(), device);
-        let spared = encoder.undecayed();
+        let spared = spared(&encoder);
         Ok(Self {
             progress: serde_json::from_slice(progress)
                 .with_context(|| format!("reading {path:?}"))?,

@@ -33,7 +33,7 @@ use crate::run::RunDir;
 use crate::samples::Samples;
 
 /// Exit status of a training that was told to stop, as shells have it for Ctrl-C.
-const INTERRUPTED: u8 = 130;
+pub const INTERRUPTED: u8 = 130;
 
 /// Of the random numbers that decide batches, this one decides what drops out.
 const DROPOUT: u64 = u64::MAX;
@@ -105,7 +105,7 @@ impl<B: Differentiable> Training<'_, B> {
             encoder,
             optimizer,
         }
-        .resume(self.run, &device)?;
+        .resume(self.run, &device, Tower::undecayed)?;
         let training = &self.split.training;
         let sampler = self.samples.sampler(training, config.class_balance);
         let epoch = match self.mixtures {
@@ -178,12 +178,12 @@ impl<B: Differentiable> Training<'_, B> {
 
     fn step(
         &self,
-        state: State<B>,
+        state: State<B, Tower<B>>,
         at: usize,
         steps: usize,
         sampler: &Sampler,
         rate: f64,
-    ) -> anyhow::Result<State<B>> {
+    ) -> anyhow::Result<State<B, Tower<B>>> {
         let State {
             mut progress,
             encoder,
@@ -282,7 +282,7 @@ impl<B: Differentiable> Training<'_, B> {
     }
 
     /// What others read: the weights, and a line an epoch.
-    fn publish(&self, state: &State<B>) -> anyhow::Result<()> {
+    fn publish(&self, state: &State<B, Tower<B>>) -> anyhow::Result<()> {
         self.run.save_checkpoint(&state.encoder)?;
         let mut metrics = state.progress.metrics.join("\n");
         metrics.push('\n');
@@ -291,7 +291,7 @@ impl<B: Differentiable> Training<'_, B> {
 }
 
 /// Set by Ctrl-C and by a request to end.
-fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
+pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // A second one ends the program at once, should a step take long.

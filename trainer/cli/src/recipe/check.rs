@@ -233,52 +233,19 @@ impl Recipe {
     }
 
     fn number_fault(&self) -> Option<String> {
-        let Training {
-            epochs,
-            batch,
-            chunk,
-            learning_rate,
-            warmup,
-            beta_1,
-            beta_2,
-            weight_decay,
-            clip_norm,
-            class_balance,
-        } = self.training;
-        for (name, value) in [("epochs", epochs), ("batch", batch)] {
-            if value == 0 {
-                return Some(format!("training.{name} is 0, expected at least 1"));
-            }
-        }
-        if let Some(chunk) = chunk.filter(|chunk| !(1..=batch).contains(chunk)) {
-            return Some(format!(
-                "training.chunk is {chunk}, expected 1 to training.batch, {batch}"
-            ));
+        if let Some(what) = self.training.fault() {
+            return Some(what);
         }
         let scoring = self.scoring;
-        let positive = [
-            ("training.learning_rate", learning_rate),
-            ("training.clip_norm", clip_norm),
-            ("scoring.temperature", f64::from(scoring.temperature)),
-        ];
-        for (name, value) in positive {
-            if !(value > 0.0 && value.is_finite()) {
-                return Some(format!("{name} is {value}, expected a number above 0"));
-            }
+        if let Some(what) = not_positive(&[("scoring.temperature", f64::from(scoring.temperature))])
+        {
+            return Some(what);
         }
-        let shares = [
-            ("training.warmup", warmup),
-            ("training.beta_1", f64::from(beta_1)),
-            ("training.beta_2", f64::from(beta_2)),
-            ("training.weight_decay", f64::from(weight_decay)),
-            ("training.class_balance", class_balance),
+        if let Some(what) = no_share(&[
             ("scoring.enter", f64::from(scoring.enter)),
             ("scoring.exit", f64::from(scoring.exit)),
-        ];
-        for (name, value) in shares {
-            if !(0.0..=1.0).contains(&value) {
-                return Some(format!("{name} is {value}, expected 0 to 1"));
-            }
+        ]) {
+            return Some(what);
         }
         (scoring.exit > scoring.enter).then(|| {
             format!(
@@ -318,4 +285,57 @@ impl Recipe {
         let names = self.classes.iter().map(|class| class.name.as_str());
         format!("there is no class {name:?}{}", hint(name, names))
     }
+}
+
+impl Training {
+    /// What is out of range, if anything.
+    pub fn fault(&self) -> Option<String> {
+        let Self {
+            epochs,
+            batch,
+            chunk,
+            learning_rate,
+            warmup,
+            beta_1,
+            beta_2,
+            weight_decay,
+            clip_norm,
+            class_balance,
+        } = *self;
+        for (name, value) in [("epochs", epochs), ("batch", batch)] {
+            if value == 0 {
+                return Some(format!("training.{name} is 0, expected at least 1"));
+            }
+        }
+        if let Some(chunk) = chunk.filter(|chunk| !(1..=batch).contains(chunk)) {
+            return Some(format!(
+                "training.chunk is {chunk}, expected 1 to training.batch, {batch}"
+            ));
+        }
+        not_positive(&[
+            ("training.learning_rate", learning_rate),
+            ("training.clip_norm", clip_norm),
+        ])
+        .or_else(|| {
+            no_share(&[
+                ("training.warmup", warmup),
+                ("training.beta_1", f64::from(beta_1)),
+                ("training.beta_2", f64::from(beta_2)),
+                ("training.weight_decay", f64::from(weight_decay)),
+                ("training.class_balance", class_balance),
+            ])
+        })
+    }
+}
+
+fn not_positive(values: &[(&str, f64)]) -> Option<String> {
+    let wrong = |(_, value): &&(&str, f64)| !(*value > 0.0 && value.is_finite());
+    let (name, value) = values.iter().find(wrong)?;
+    Some(format!("{name} is {value}, expected a number above 0"))
+}
+
+fn no_share(values: &[(&str, f64)]) -> Option<String> {
+    let wrong = |(_, value): &&(&str, f64)| !(0.0..=1.0).contains(value);
+    let (name, value) = values.iter().find(wrong)?;
+    Some(format!("{name} is {value}, expected 0 to 1"))
 }

@@ -130,7 +130,7 @@ impl<B: Backend> Encoder<B> {
 }
 
 /// Goes from weight to weight.
-trait Visitor {
+pub(crate) trait Visitor {
     type Error;
 
     /// `shape` is that in a file; where the file has a row an output, `transposed` is true.
@@ -166,7 +166,7 @@ fn walk_norm<B: Backend, V: Visitor>(
 }
 
 /// `prefix` ends before `weight` and `bias`, because the fused projection joins them by `_`.
-fn walk_linear<B: Backend, V: Visitor>(
+pub(crate) fn walk_linear<B: Backend, V: Visitor>(
     visitor: &mut V,
     prefix: &str,
     mut linear: Linear<B>,
@@ -179,7 +179,7 @@ fn walk_linear<B: Backend, V: Visitor>(
     Ok(linear)
 }
 
-fn walk_block<B: Backend, V: Visitor>(
+pub(crate) fn walk_block<B: Backend, V: Visitor>(
     visitor: &mut V,
     prefix: &str,
     mut block: Block<B>,
@@ -203,7 +203,7 @@ fn walk_block<B: Backend, V: Visitor>(
 }
 
 /// Makes weights be drawn.
-struct Draw;
+pub(crate) struct Draw;
 
 impl<B: Backend> ModuleVisitor<B> for Draw {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
@@ -212,13 +212,13 @@ impl<B: Backend> ModuleVisitor<B> for Draw {
 }
 
 /// Notes what there is.
-struct List(Vec<Listed>);
+pub(crate) struct List(pub(crate) Vec<Listed>);
 
-struct Listed {
-    name: String,
+pub(crate) struct Listed {
+    pub(crate) name: String,
     /// In a file.
-    shape: Vec<usize>,
-    id: ParamId,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) id: ParamId,
 }
 
 impl Visitor for List {
@@ -241,7 +241,7 @@ impl Visitor for List {
 }
 
 /// Copies weights out.
-struct Put(Weights);
+pub(crate) struct Put(pub(crate) Weights);
 
 impl Visitor for Put {
     type Error = Infallible;
@@ -262,7 +262,7 @@ impl Visitor for Put {
 }
 
 /// Puts weights in.
-struct Take<'a, S>(&'a S);
+pub(crate) struct Take<'a, S>(pub(crate) &'a S);
 
 impl<S: WeightSource> Visitor for Take<'_, S> {
     type Error = WeightsError;

@@ -1,0 +1,328 @@
+//! `distil`: a small text tower of one's own, taught by a large one.
+//!
+//! ```text
+//! word lists, WordNet ─templates─▶ texts ─teacher, past a cache─▶ embeddings
+//! texts, embeddings ─least squares─▶ table ─training─▶ tower ─int8─▶ model.onnx, tokenizer.json
+//! ```
+//!
+//! What comes out is a folder that stands wherever a text model does, and `tower.json`, which says
+//! what it was made of and how near it is to its teacher on texts whose words it never saw.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use sensorium_data::batch::random_of;
+use sensorium_engine::text::TextTower;
+use sensorium_model::word::WordConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::anchor::cache::AnchorCache;
+use crate::export::word::to_onnx;
+use crate::run::RunDir;
+
+mod corpus;
+mod measure;
+mod recipe;
+mod start;
+mod teacher;
+mod template;
+mod train;
+mod vocabulary;
+mod wordnet;
+
+use corpus::Phrases;
+use measure::{Both, Nearness, nearness};
+use recipe::Recipe;
+use start::Lessons;
+use teacher::Teacher;
+use train::{Pairs, Training};
+use vocabulary::Vocabulary;
+
+/// Of all random numbers, these draw the first directions of a table.
+const DIRECTIONS: u64 = u64::MAX - 1;
+
+/// Held-out texts that are measured.
+const MEASURED: usize = 3000;
+
+/// Teaches a small text tower what a large one says of words.
+///
+/// Ctrl-C saves and stops; the same command goes on from there. What the teacher said is kept, so a
+/// second training of the same texts does not ask it again.
+///
+/// Example: sensorium-train distil trainer/recipes/words/words.toml --data DIR
+///   --text-model minilm --cache anchors --out words
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The recipe.
+    recipe: PathBuf,
+    /// Folder with the teacher: model.onnx, tokenizer.json.
+    #[arg(long, value_name = "DIR")]
+    text_model: PathBuf,
+    /// Folder of all data, for corpora that are not beside the recipe.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the teacher's embeddings are kept [default: in the training's folder].
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// The training's folder.
+    #[arg(long, value_name = "RUN_DIR")]
+    out: PathBuf,
+    /// Seed of texts, weights and batches.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Threads to compute with [default: one a core].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    threads: Option<u32>,
+    /// Train anew even if the folder holds a part of the same training.
+    #[arg(long)]
+    restart: bool,
+}
+
+/// What the command line and the texts add to the recipe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Facts {
+    command: String,
+    seed: u64,
+    training_texts: usize,
+    held_out_texts: usize,
+    config: WordConfig,
+}
+
+/// `tower.json`: what a pack says of its text tower.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// Name of the tower.
+    pub name: String,
+    /// Name of its teacher.
+    pub teacher: String,
+    /// The teacher's terms.
+    pub teacher_licence: String,
+    /// What the texts were made of.
+    pub corpora: Vec<Source>,
+    /// Texts that it learned from.
+    pub training_texts: usize,
+    /// One of so many head words was held out.
+    pub hold_out_one_in: u64,
+    /// The command, without the machine's paths.
+    pub command: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Its dimensions.
+    pub tower: WordConfig,
+    /// Bytes of `model.onnx`.
+    pub model_bytes: usize,
+    /// Bytes of `tokenizer.json`.
+    pub tokenizer_bytes: usize,
+    /// What was measured with both files, in bytes as they are shipped.
+    pub held_out: Nearness,
+}
+
+/// One source of texts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Its terms.
+    pub licence: String,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let recipe = Recipe::open(&args.recipe)?;
+    if let Some(threads) = args.threads {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads as usize)
+            .build_global()
+            .context("starting the threads")?;
+    }
+    let phrases = Phrases::make(&recipe, &args.recipe, args.data.as_deref(), args.seed)?;
+    let Phrases {
+        training,
+        mut held_out,
+        mut names,
+    } = phrases;
+    held_out.truncate(MEASURED);
+    names.truncate(measure::CHOICES);
+    let dimensions = recipe.tower;
+    let path = args.text_model.join("tokenizer.json");
+    let vocabulary =
+        Vocabulary::reduced(&path, &training, dimensions.vocabulary, dimensions.tokens)?;
+    eprintln!(
+        "{} texts to learn from, {} held out; {} tokens",
+        training.len(),
+        held_out.len(),
+        vocabulary.len()
+    );
+    let teacher = Teacher::open(&recipe.teacher.model, &args.text_model)?;
+    let cache = args
+        .cache
+        .clone()
+        .unwrap_or_else(|| args.out.join("anchors"));
+    let cache = AnchorCache::open(&cache)?;
+    let ask = |texts: &[String]| {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        teacher.rows(&texts, &cache)
+    };
+    let pairs = |texts: &[String]| -> anyhow::Result<Pairs> {
+        Ok(Pairs {
+            ids: vocabulary.encode(texts)?,
+            rows: ask(texts)?.concat(),
+        })
+    };
+    let learned = pairs(&training)?;
+    let watched = pairs(&held_out)?;
+    let dim = learned.rows.len() / training.len();
+    let config = dimensions.config(vocabulary.len(), dim);
+    let alone = alone(&vocabulary, &learned, dim, ask)?;
+
+    let facts = Facts {
+        command: command(args),
+        seed: args.seed,
+        training_texts: training.len(),
+        held_out_texts: held_out.len(),
+        config,
+    };
+    let copy = std::fs::read(&args.recipe).with_context(|| format!("reading {:?}", args.recipe))?;
+    let list = held_out.join("\n") + "\n";
+    let files: [(&str, &[u8]); 3] = [
+        ("recipe.toml", &copy),
+        ("tokenizer.json", vocabulary.json().as_bytes()),
+        ("held_out.txt", list.as_bytes()),
+    ];
+    let run = RunDir::begin(&args.out, &files, &facts, args.restart)?;
+    let lessons = Lessons {
+        ids: &learned.ids,
+        targets: &learned.rows,
+        dim,
+    };
+    let start = || {
+        let rows = lessons.rows(&alone);
+        let mut random = random_of(args.seed, DIRECTIONS, 0);
+        lessons.reduced(&rows, config.table, &mut random)
+    };
+    let training = Training {
+        recipe: &recipe,
+        config,
+        start: &start,
+        training: &learned,
+        held_out: &watched,
+        run: &run,
+        seed: args.seed,
+    };
+    let tower = match training.run()? {
+        Ok(tower) => tower,
+        Err(stopped) => return Ok(stopped),
+    };
+    let weights = tower.to_weights();
+    run.write("checkpoint.safetensors", &weights.to_bytes()?)?;
+    let onnx = to_onnx(&weights, &config)?;
+    run.write("model.onnx", &onnx)?;
+    let held_out = shipped(
+        &args.out,
+        (held_out.as_slice(), watched.rows.chunks_exact(dim)),
+        &names,
+        ask,
+    )?;
+    let report = report(
+        &recipe,
+        &facts,
+        [onnx.len(), vocabulary.json().len()],
+        held_out,
+    );
+    run.write_json("tower.json", &report)?;
+    println!("{}", serde_json::to_string_pretty(&report.held_out)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The teacher's embeddings of tokens by themselves, one after the other; of special tokens the mean
+/// of all texts.
+fn alone(
+    vocabulary: &Vocabulary,
+    learned: &Pairs,
+    dim: usize,
+    ask: impl Fn(&[String]) -> anyhow::Result<Vec<Vec<f32>>>,
+) -> anyhow::Result<Vec<f32>> {
+    let alone = vocabulary.alone();
+    let texts: Vec<String> = alone
+        .iter()
+        .flatten()
+        .map(|text| (*text).to_owned())
+        .collect();
+    let mut rows = ask(&texts)?.into_iter();
+    let mut mean = vec![0.0f64; dim];
+    for row in learned.rows.chunks_exact(dim) {
+        for (sum, value) in mean.iter_mut().zip(row) {
+            *sum += f64::from(*value) / learned.ids.len() as f64;
+        }
+    }
+    let mean: Vec<f32> = mean.into_iter().map(|value| value as f32).collect();
+    let row = |text: &Option<&str>| {
+        text.and_then(|_| rows.next())
+            .unwrap_or_else(|| mean.clone())
+    };
+    let rows: Vec<Vec<f32>> = alone.iter().map(row).collect();
+    Ok(rows.concat())
+}
+
+/// Measures the files of a folder as a device reads them.
+fn shipped<'a>(
+    dir: &Path,
+    (held_out, teacher): (&[String], impl Iterator<Item = &'a [f32]>),
+    names: &[String],
+    ask: impl Fn(&[String]) -> anyhow::Result<Vec<Vec<f32>>>,
+) -> anyhow::Result<Nearness> {
+    ensure!(!names.is_empty(), "no name is held out");
+    let tower = TextTower::open(dir).with_context(|| format!("reading {dir:?} back"))?;
+    let embed = |texts: &[String]| {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        tower.embed(&texts)
+    };
+    let [of_phrases, of_names] = [embed(held_out)?, embed(names)?];
+    let teacher: Vec<Vec<f32>> = teacher.map(<[f32]>::to_vec).collect();
+    let phrases = Both {
+        student: &of_phrases,
+        teacher: &teacher,
+    };
+    let names = Both {
+        student: &of_names,
+        teacher: &ask(names)?,
+    };
+    Ok(nearness(phrases, names))
+}
+
+fn command(args: &Args) -> String {
+    let name = args
+        .recipe
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    format!("sensorium-train distil {name} --seed {}", args.seed)
+}
+
+fn report(recipe: &Recipe, facts: &Facts, bytes: [usize; 2], held_out: Nearness) -> Report {
+    let corpora = recipe.corpora.iter().map(|corpus| Source {
+        name: corpus.name.clone(),
+        licence: corpus.licence.clone(),
+    });
+    Report {
+        name: recipe.name.clone(),
+        teacher: recipe.teacher.model.clone(),
+        teacher_licence: recipe.teacher.licence.clone(),
+        corpora: corpora.collect(),
+        training_texts: facts.training_texts,
+        hold_out_one_in: recipe.hold_out_one_in,
+        command: facts.command.clone(),
+        seed: facts.seed,
+        tower: facts.config,
+        model_bytes: bytes[0],
+        tokenizer_bytes: bytes[1],
+        held_out,
+    }
+}
+
+#[cfg(test)]
+mod tests;

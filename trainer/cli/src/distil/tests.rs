@@ -1,0 +1,120 @@
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::*;
+use crate::onnx::Graph;
+
+/// Words that lines are made of, all made of the small tokenizer's letters.
+const WORDS: [&str; 12] = [
+    "dog", "dogs", "zebra", "bear", "bed", "road", "gear", "dare", "oar", "boar", "sob", "rose",
+];
+
+/// A teacher whose embedding of a text is the mean of its tokens' rows, a recipe, and words.
+struct School(tempfile::TempDir);
+
+impl School {
+    fn new() -> Self {
+        let school = Self(tempfile::tempdir().unwrap());
+        std::fs::create_dir(school.path("teacher")).unwrap();
+        let tokenizer = vocabulary::tests::file();
+        let tokens = tokenizer["model"]["vocab"].as_object().unwrap().len();
+        std::fs::write(school.path("teacher/tokenizer.json"), tokenizer.to_string()).unwrap();
+        let (dim, mut graph) = (8, Graph::new());
+        let row = |i: usize| ((i * i * 7 + 3 * i) as f32 * 0.7).sin();
+        let rows: Vec<f32> = (0..tokens * dim).map(row).collect();
+        let table = graph.floats("table", &[tokens, dim], &rows);
+        let out = graph.node("Gather", "out", &[&table, "input_ids"], &[]);
+        let model = graph.text_model(&["input_ids"], &[(&out, &[0, dim])]);
+        std::fs::write(school.path("teacher/model.onnx"), model).unwrap();
+        std::fs::write(school.path("words.toml"), include_str!("tests.toml")).unwrap();
+        let lines = WORDS
+            .iter()
+            .flat_map(|a| WORDS.iter().map(move |b| format!("{a} {b}")));
+        let lines: Vec<String> = lines.collect();
+        std::fs::write(school.path("lines.txt"), lines.join("\n")).unwrap();
+        school
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn args(&self, out: &str) -> Args {
+        Args {
+            recipe: self.path("words.toml"),
+            text_model: self.path("teacher"),
+            data: None,
+            cache: Some(self.path("cache")),
+            out: self.path(out),
+            seed: 5,
+            threads: None,
+            restart: false,
+        }
+    }
+}
+
+#[test]
+fn a_tower_learns_what_its_teacher_says_of_words_that_it_never_saw() {
+    let school = School::new();
+    run(&school.args("run")).unwrap();
+    let report: Value =
+        serde_json::from_slice(&std::fs::read(school.path("run/tower.json")).unwrap()).unwrap();
+    let held_out = &report["held_out"];
+    assert!(held_out["texts"].as_u64().unwrap() > 10, "{report}");
+    assert!(held_out["cosine"].as_f64().unwrap() > 0.95, "{report}");
+    assert!(held_out["same_choice"].as_f64().unwrap() > 0.8, "{report}");
+    assert_eq!(report["corpora"][0]["licence"], "ours");
+    // The folder is a text model like any other, of the size that the report says.
+    let model = std::fs::metadata(school.path("run/model.onnx")).unwrap();
+    assert_eq!(report["model_bytes"].as_u64(), Some(model.len()));
+    let tower = TextTower::open(&school.path("run")).unwrap();
+    let teacher = TextTower::open(&school.path("teacher")).unwrap();
+    assert_eq!(tower.dim(), teacher.dim());
+    // The same command again has nothing to do, and a new training gives the same bytes.
+    let bytes = |out: &str| std::fs::read(school.path(out).join("model.onnx")).unwrap();
+    let first = bytes("run");
+    run(&school.args("run")).unwrap();
+    run(&school.args("again")).unwrap();
+    assert!(bytes("run") == first && bytes("again") == first);
+}
+
+#[test]
+fn texts_of_held_out_words_are_not_learned_from() {
+    let school = School::new();
+    let recipe = Recipe::open(&school.path("words.toml")).unwrap();
+    let phrases = Phrases::make(&recipe, &school.path("words.toml"), None, 1).unwrap();
+    let Phrases {
+        training,
+        held_out,
+        names,
+    } = &phrases;
+    assert_eq!(
+        training.len() + held_out.len(),
+        2 * WORDS.len() * WORDS.len()
+    );
+    assert!(training.iter().all(|text| !held_out.contains(text)));
+    for name in names {
+        assert!(
+            held_out.contains(name) && held_out.contains(&format!("a {name}")),
+            "{name}"
+        );
+    }
+    let again = Phrases::make(&recipe, &school.path("words.toml"), None, 1).unwrap();
+    assert_eq!(again, phrases);
+    let other = Phrases::make(&recipe, &school.path("words.toml"), None, 2).unwrap();
+    assert_ne!(other.training, phrases.training);
+    assert!(other.held_out.iter().all(|text| held_out.contains(text)));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let school = School::new();
+    std::fs::remove_file(school.path("lines.txt")).unwrap();
+    let error = format!("{:#}", run(&school.args("run")).unwrap_err());
+    assert!(error.starts_with("corpus \"lines\": reading"), "{error}");
+    let recipe = include_str!("tests.toml").replace("./lines.txt", "lines.txt");
+    std::fs::write(school.path("words.toml"), recipe).unwrap();
+    let error = format!("{:#}", run(&school.args("run")).unwrap_err());
+    assert!(error.ends_with("say where that is with --data"), "{error}");
+}
