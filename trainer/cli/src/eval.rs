@@ -8,9 +8,13 @@ use rayon::prelude::*;
 use sensorium_core::bank::{ClassBank, normalize};
 use sensorium_engine::classes::Classes;
 use sensorium_model::backend::Inference;
+use sensorium_model::ops::FusedBackend;
 use sensorium_model::{Input, Tower};
+use serde::Serialize;
 
 use crate::anchor::Anchor;
+use crate::export::{OnnxEncoder, export};
+use crate::quantize::Quantize;
 use crate::recipe::Recipe;
 use crate::run::RunDir;
 use crate::samples::Samples;
@@ -18,9 +22,17 @@ use crate::table;
 
 mod calibration;
 mod held_out;
+mod int8;
 mod report;
 
+use int8::Comparison;
 pub use report::Report;
+
+/// What was measured, in a training's folder.
+pub const FILE: &str = "eval.json";
+
+/// What was measured of the encoder with weights as integers.
+pub const INT8_FILE: &str = "eval-int8.json";
 
 /// Samples, and windows, that are embedded at once.
 const BATCH: usize = 256;
@@ -42,6 +54,10 @@ pub struct Args {
     /// Where embeddings of pictures are kept [default: beside the training].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Measure the encoder with weights as integers as well, by the file that `export` writes, and say
+    /// how far its numbers are from the others.
+    #[arg(long, value_enum, default_value_t = Quantize::None)]
+    quantize: Quantize,
     /// Only the classes of this class file, in its words: what the encoder is worth where somebody
     /// says it otherwise. Nothing is written then.
     #[arg(long, value_name = "FILE", conflicts_with = "images")]
@@ -73,27 +89,90 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.data
     );
     let encoder = run.encoder::<Inference>(&Default::default())?;
-    let embedded = embed(&encoder, &samples, &split.held_out)?;
-    let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
-    let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
-    if args.classes.is_none() {
-        run.write_json("eval.json", &report)?;
+    let measured = |embedded: Embedded| -> anyhow::Result<_> {
+        let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
+        let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
         let table = held_out::table(args, &run, &recipe, &anchor, &samples, &embedded)?;
+        Ok((report, table))
+    };
+    let keeps = args.classes.is_none();
+    let (report, table) = measured(embed(&encoder, &samples, &split.held_out)?)?;
+    if keeps {
+        run.write_json(FILE, &report)?;
         table.write(&run.path(table::FILE))?;
     }
+    let int8 = match args.quantize {
+        Quantize::None => None,
+        Quantize::Int8 => {
+            let exported = export(&run, Quantize::Int8)?;
+            let encoder = OnnxEncoder::new(&exported.onnx, &samples.shape())?;
+            let (other, mut others) = measured(embed(&encoder, &samples, &split.held_out)?)?;
+            others.name.push_str(", int8");
+            if keeps {
+                run.write_json(INT8_FILE, &other)?;
+                others.write(&run.path(int8::TABLE))?;
+            }
+            Some(Comparison::new([&report, &other], [&table, &others]))
+        }
+    };
     let broken = samples.tally.broken();
     if broken.broken > 0 {
         eprintln!("{broken}");
     }
     let mut out = std::io::stdout().lock();
     let text = if args.json {
-        format!("{}\n", serde_json::to_string(&report)?)
+        let object = match &int8 {
+            None => serde_json::to_string(&report)?,
+            Some(int8) => serde_json::to_string(&WithInt8 {
+                report: &report,
+                int8,
+            })?,
+        };
+        object + "\n"
     } else {
-        report.to_string()
+        let int8 = int8.map_or_else(String::new, |int8| format!("\n{int8}"));
+        format!("{report}{int8}")
     };
     match out.write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// What `--json` prints if the weights as integers are measured too.
+#[derive(Serialize)]
+struct WithInt8<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    int8: &'a Comparison,
+}
+
+/// What makes embeddings of windows.
+pub trait Embedder {
+    /// The embeddings of some windows of one shape, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// Windows that it fails on.
+    fn embed(&self, shape: &[usize], windows: &[&Vec<f32>]) -> anyhow::Result<Vec<f32>>;
+}
+
+impl<B: FusedBackend> Embedder for Tower<B> {
+    fn embed(&self, shape: &[usize], windows: &[&Vec<f32>]) -> anyhow::Result<Vec<f32>> {
+        let mut rows = Vec::new();
+        for some in windows.chunks(BATCH) {
+            let values = some.iter().flat_map(|window| window.iter().copied());
+            let input = Input::of_shape(values.collect(), shape, &Default::default());
+            rows.extend(self.forward(input).into_data().iter::<f32>());
+        }
+        Ok(rows)
+    }
+}
+
+impl Embedder for OnnxEncoder {
+    fn embed(&self, _: &[usize], windows: &[&Vec<f32>]) -> anyhow::Result<Vec<f32>> {
+        let rows = windows.par_iter().map(|window| self.embed(window));
+        Ok(rows.collect::<anyhow::Result<Vec<_>>>()?.concat())
     }
 }
 
@@ -108,7 +187,7 @@ pub struct Embedded {
 
 /// The embeddings of some samples: of each window of a sample, averaged, as the runtime does.
 pub fn embed(
-    encoder: &Tower<Inference>,
+    encoder: &impl Embedder,
     samples: &Samples,
     items: &[usize],
 ) -> anyhow::Result<Embedded> {
@@ -126,7 +205,7 @@ pub fn embed(
         samples.tally.check()?;
         let (items, windows): (Vec<usize>, Vec<Vec<Vec<f32>>>) = whole.into_iter().unzip();
         embedded.items.extend(items);
-        let rows = embed_windows(encoder, &shape, &windows);
+        let rows = embed_windows(encoder, &shape, &windows)?;
         embedded.rows.extend(rows.into_iter().flatten());
     }
     Ok(embedded)
@@ -134,19 +213,14 @@ pub fn embed(
 
 /// One embedding of length 1 for the windows of each recording: the direction of their mean.
 pub fn embed_windows(
-    encoder: &Tower<Inference>,
+    encoder: &impl Embedder,
     shape: &[usize],
     recordings: &[Vec<Vec<f32>>],
-) -> Vec<Vec<f32>> {
-    let (device, dim) = (Default::default(), encoder.config().output());
+) -> anyhow::Result<Vec<Vec<f32>>> {
     let all: Vec<&Vec<f32>> = recordings.iter().flatten().collect();
-    let mut rows = Vec::with_capacity(all.len() * dim);
-    for some in all.chunks(BATCH) {
-        let values = some.iter().flat_map(|window| window.iter().copied());
-        let output = encoder.forward(Input::of_shape(values.collect(), shape, &device));
-        rows.extend(output.into_data().iter::<f32>());
-    }
-    let mut rows = rows.chunks_exact(dim);
+    let rows = encoder.embed(shape, &all)?;
+    let dim = rows.len() / all.len().max(1);
+    let mut rows = rows.chunks_exact(dim.max(1));
     let mean = |windows: &Vec<Vec<f32>>| {
         let mut mean = vec![0.0; dim];
         for row in rows.by_ref().take(windows.len()) {
@@ -156,7 +230,7 @@ pub fn embed_windows(
         normalize(&mut mean);
         mean
     };
-    recordings.iter().map(mean).collect()
+    Ok(recordings.iter().map(mean).collect())
 }
 
 /// What an encoder says of some samples.

@@ -1,13 +1,15 @@
 //! `export`: an encoder as an ONNX file that any runtime can run.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use sensorium_model::TowerConfig;
 use sensorium_model::backend::Inference;
 use sensorium_model::weights::{Weights, WeightsError};
 
+use crate::quantize::{MIN_COSINE, Quantize, Summary, cosine, described};
 use crate::run::RunDir;
 
 mod compare;
@@ -15,10 +17,14 @@ mod conv;
 mod encoder;
 mod example;
 
-pub use compare::{MAX_ABS, embed_onnx};
+use compare::embed_onnx;
+
+pub use compare::{MAX_ABS, OnnxEncoder};
 pub use example::{examples, examples_of};
 
 /// Writes the encoder as ONNX and compares it with the original.
+///
+/// Exit status 1 says that the file computes something else.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The training's folder.
@@ -26,23 +32,104 @@ pub struct Args {
     /// Where the file goes.
     #[arg(long, value_name = "FILE.onnx")]
     out: PathBuf,
+    /// How weights are written.
+    #[arg(long, value_enum, default_value_t)]
+    quantize: Quantize,
+}
+
+/// An encoder as a file, compared with the original on a few examples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exported {
+    /// The file.
+    pub onnx: Vec<u8>,
+    /// The largest difference that the file has with weights as floats.
+    pub difference: f32,
+    /// What became of the weights, if they are integers.
+    pub quantised: Option<Quantised>,
+}
+
+/// What making integers of the weights did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantised {
+    /// To the weights.
+    pub summary: Summary,
+    /// Length of the file with weights as floats.
+    pub float_len: usize,
+    /// The least cosine of an embedding to the original's.
+    pub cosine: f32,
+    /// Embeddings compared.
+    pub examples: usize,
 }
 
 /// Runs the command; fails if the file computes something else.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let run = RunDir::open(&args.run)?;
-    let (onnx, difference) = export(&run)?;
-    sensorium_pack::write_whole(&args.out, &onnx)
+    let exported = export(&run, args.quantize)?;
+    sensorium_pack::write_whole(&args.out, &exported.onnx)
         .with_context(|| format!("writing {:?}", args.out))?;
-    println!(
-        "{} bytes, differs from the checkpoint by {difference:.2e} (at most {MAX_ABS:.0e})",
-        onnx.len()
-    );
-    Ok(if difference <= MAX_ABS {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(1)
+    println!("{exported}");
+    Ok(match exported.check() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(1)
+        }
     })
+}
+
+impl Exported {
+    /// Whether the file is the same encoder.
+    ///
+    /// # Errors
+    ///
+    /// What its embeddings are off by.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let difference = self.difference;
+        ensure!(
+            difference <= MAX_ABS,
+            "the exported encoder differs from the checkpoint by {difference:.2e}, expected at \
+             most {MAX_ABS:.0e}"
+        );
+        let cosine = self
+            .quantised
+            .as_ref()
+            .map_or(1.0, |quantised| quantised.cosine);
+        ensure!(
+            cosine >= MIN_COSINE,
+            "weights as int8 turn an embedding to a cosine of {cosine:.6}, expected at least \
+             {MIN_COSINE}; --quantize none keeps them as they are"
+        );
+        Ok(())
+    }
+}
+
+impl fmt::Display for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (len, difference) = (self.onnx.len(), self.difference);
+        let float_len = self
+            .quantised
+            .as_ref()
+            .map_or(len, |quantised| quantised.float_len);
+        write!(
+            f,
+            "{float_len} bytes, differs from the checkpoint by {difference:.2e} (at most {MAX_ABS:.0e})"
+        )?;
+        if let Some(Quantised {
+            summary,
+            float_len,
+            cosine,
+            examples,
+        }) = &self.quantised
+        {
+            write!(
+                f,
+                "\n{}\ncosine to the float weights' embeddings at least {cosine:.6} on {examples} \
+                 examples (at least {MIN_COSINE})",
+                described(summary, *float_len, len)
+            )?;
+        }
+        Ok(())
+    }
 }
 
 /// An encoder as an ONNX file.
@@ -54,7 +141,7 @@ pub fn to_onnx(weights: &Weights, config: &TowerConfig) -> Result<Vec<u8>, Weigh
 }
 
 /// A training's encoder as ONNX, and how far its embeddings are from the original's.
-pub fn export(run: &RunDir) -> anyhow::Result<(Vec<u8>, f32)> {
+pub fn export(run: &RunDir, quantize: Quantize) -> anyhow::Result<Exported> {
     let (weights, config) = run.checkpoint()?;
     let onnx = to_onnx(&weights, &config)?;
     let examples = examples(&run.recipe()?)?;
@@ -64,9 +151,32 @@ pub fn export(run: &RunDir) -> anyhow::Result<(Vec<u8>, f32)> {
     let all = embed_onnx(&onnx, &shape, &examples.concat())?;
     let mut difference = compare::max_abs(&all, &expected);
     // One by one as well: the runtime does not batch.
+    let alone = OnnxEncoder::new(&onnx, &shape)?;
     for (example, expected) in examples.iter().zip(expected.chunks_exact(config.output())) {
-        let alone = embed_onnx(&onnx, &shape, example)?;
-        difference = difference.max(compare::max_abs(&alone, expected));
+        difference = difference.max(compare::max_abs(&alone.embed(example)?, expected));
     }
-    Ok((onnx, difference))
+    let float_len = onnx.len();
+    let (onnx, summary) = quantize.apply(onnx)?;
+    let quantised = |summary| -> anyhow::Result<_> {
+        let encoder = OnnxEncoder::new(&onnx, &shape)?;
+        let pairs = examples.iter().zip(expected.chunks_exact(config.output()));
+        let cosines =
+            pairs.map(|(example, expected)| Ok(cosine(&encoder.embed(example)?, expected)));
+        // A cosine that is no number is as bad as can be.
+        let least = |least: f32, cosine: f32| if cosine >= least { least } else { cosine };
+        Ok(Quantised {
+            summary,
+            float_len,
+            cosine: cosines
+                .collect::<anyhow::Result<Vec<_>>>()?
+                .into_iter()
+                .fold(1.0, least),
+            examples: examples.len(),
+        })
+    };
+    Ok(Exported {
+        difference,
+        quantised: summary.map(quantised).transpose()?,
+        onnx,
+    })
 }

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
+use burn::backend::Autodiff;
 use sensorium_data::{Split, SplitConfig};
-use sensorium_model::backend;
+use sensorium_model::TowerConfig;
+use sensorium_model::backend::{self, Differentiable};
 use sensorium_model::loss::InfoNce;
+use sensorium_model::weights::Weights;
 
 use crate::anchor::cache::AnchorCache;
 use crate::anchor::packed::PackSpace;
@@ -17,6 +20,7 @@ use crate::recipe::{Binding, Recipe};
 use crate::run::{Facts, RunDir};
 use crate::samples::Samples;
 
+mod device;
 mod mixture;
 mod picture;
 mod schedule;
@@ -24,6 +28,7 @@ mod state;
 mod target;
 mod train;
 
+use device::Device;
 use mixture::Mixtures;
 pub use picture::Pictures;
 use target::Targets;
@@ -63,9 +68,14 @@ pub struct Args {
     /// The pack whose encoder of the same sense teaches this one, if the recipe binds to a teacher.
     #[arg(long, value_name = "FILE.pack")]
     teacher: Option<PathBuf>,
-    /// Where embeddings of pictures and mixtures are kept, to be computed once [default: beside the training].
+    /// Where embeddings of pictures and mixtures are kept, to be computed once [default: beside the
+    /// training].
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// Begin with the weights of an earlier training, of an encoder of the same dimensions, instead of
+    /// random ones.
+    #[arg(long, value_name = "RUN_DIR")]
+    from: Option<PathBuf>,
     /// The training's folder.
     #[arg(long, value_name = "RUN_DIR")]
     out: PathBuf,
@@ -75,6 +85,9 @@ pub struct Args {
     /// Instead of the recipe's.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
+    /// What to compute on [default: the GPU that the program was built for, else CPU cores].
+    #[arg(long, value_enum)]
+    device: Option<Device>,
     /// Threads to compute with [default: one a core].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
@@ -142,6 +155,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => None,
         Some(path) => Some(PackSpace::open(path, &recipe, &anchor)?),
     };
+    let first = args
+        .from
+        .as_deref()
+        .map(|from| weights_of(from, &recipe))
+        .transpose()?;
+    let device = Device::or_best(args.device)?;
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads as usize)
@@ -167,13 +186,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         recipe.training.batch
     );
 
+    let folder = args.cache.clone();
+    let folder = folder.unwrap_or_else(|| args.out.join("anchors"));
     let images = match &args.images {
         None => None,
         Some(path) => {
-            let folder = args.cache.clone();
-            let cache = AnchorCache::open(&folder.unwrap_or_else(|| args.out.join("anchors")))?;
+            let cache = AnchorCache::open(&folder)?;
             Some((open_space(path, &cache)?, cache))
         }
+    };
+    let teacher = match teacher {
+        None => None,
+        Some(teacher) => Some((teacher, AnchorCache::open(&folder)?)),
     };
     let epochs = args.epochs.map_or(recipe.training.epochs, |n| n as usize);
     let copy = std::fs::read(&args.recipe).with_context(|| format!("reading {:?}", args.recipe))?;
@@ -184,9 +208,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         &split,
         match (&images, &teacher) {
             (Some((space, _)), _) => Some(&**space),
-            (None, Some(teacher)) => Some(teacher),
+            (None, Some((teacher, _))) => Some(teacher),
             (None, None) => None,
         },
+        device,
+        first.as_ref().map(|(_, digest)| digest.clone()),
     );
     let run = RunDir::begin(
         &args.out,
@@ -204,39 +230,177 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         split.held_out.len(),
         split.held_out_groups.len(),
         recipe.name,
-        backend::NAME
+        device.backend()
     );
-    let (targets, pictures, mixtures) = match &teacher {
-        Some(teacher) => {
-            let folder = args.cache.clone();
-            let cache = AnchorCache::open(&folder.unwrap_or_else(|| args.out.join("anchors")))?;
-            let (targets, mixtures) =
-                taught(&recipe, &samples, &split, (teacher, &cache), args.seed)?;
-            (targets, None, Some(mixtures))
-        }
-        None => {
-            let bound = bound_to(&recipe, &anchor, &samples, &split, images.as_ref())?;
-            (bound.0, bound.1, None)
-        }
-    };
-    let training = Training {
+    let fit = Fit {
         recipe: &recipe,
         anchor: &anchor,
         samples: &samples,
         split: &split,
-        targets: &targets,
-        pictures: pictures.as_ref(),
-        mixtures: mixtures.as_ref(),
+        images: images.as_ref(),
+        teacher: teacher.as_ref(),
         run: &run,
+        first: first.as_ref().map(|(weights, _)| weights),
         seed: args.seed,
         epochs,
     };
-    let status = training.run()?;
+    let status = fit.on(device)?;
     let broken = samples.tally.broken();
     if broken.broken > 0 {
         eprintln!("{broken}");
     }
     Ok(status)
+}
+
+/// What a training is made of, whatever it is computed on.
+struct Fit<'a> {
+    recipe: &'a Recipe,
+    anchor: &'a Anchor,
+    samples: &'a Samples,
+    split: &'a Split,
+    images: Option<&'a (Box<dyn AnchorSpace>, AnchorCache)>,
+    teacher: Option<&'a (PackSpace, AnchorCache)>,
+    run: &'a RunDir,
+    first: Option<&'a Weights>,
+    seed: u64,
+    epochs: usize,
+}
+
+impl Fit<'_> {
+    /// Trains on a device.
+    fn on(&self, device: Device) -> anyhow::Result<ExitCode> {
+        match device {
+            #[cfg(feature = "flex")]
+            Device::Cpu => self.with::<Autodiff<backend::Cpu>>(),
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            Device::Gpu => self.with::<Autodiff<backend::Gpu>>(),
+            #[cfg(not(all(feature = "flex", any(feature = "wgpu", feature = "cuda"))))]
+            device => Err(device.absent()),
+        }
+    }
+
+    fn with<B: Differentiable>(&self) -> anyhow::Result<ExitCode> {
+        let (targets, pictures, mixtures) = match self.teacher {
+            Some(teacher) => {
+                let (targets, mixtures) = self.taught_by(teacher)?;
+                (targets, None, Some(mixtures))
+            }
+            None => {
+                let (targets, pictures) = self.bound_to::<B>()?;
+                (targets, pictures, None)
+            }
+        };
+        let training = Training {
+            recipe: self.recipe,
+            anchor: self.anchor,
+            samples: self.samples,
+            split: self.split,
+            targets: &targets,
+            pictures: pictures.as_ref(),
+            mixtures: mixtures.as_ref(),
+            run: self.run,
+            first: self.first,
+            seed: self.seed,
+            epochs: self.epochs,
+        };
+        training.run()
+    }
+
+    /// What a teacher says of mixtures of the samples.
+    fn taught_by<B: Differentiable>(
+        &self,
+        (teacher, cache): &(PackSpace, AnchorCache),
+    ) -> anyhow::Result<(Targets<B>, Mixtures)> {
+        let Binding::Teacher {
+            mixtures,
+            parts,
+            softer_db,
+            temperature,
+            pull,
+        } = self.recipe.binding
+        else {
+            anyhow::bail!("the recipe does not bind to a teacher");
+        };
+        let balance = self.recipe.training.class_balance;
+        let sampler = self.samples.sampler(&self.split.training, balance);
+        let kind = mixture::Kind {
+            count: mixtures,
+            parts,
+            softer_db,
+            seed: self.seed,
+        };
+        let (mixtures, rows) = Mixtures::make(self.samples, &sampler, kind, teacher, cache)?;
+        let dim = self.recipe.encoder.output();
+        let targets = Targets::teacher(rows, teacher.words()?, dim, temperature, pull);
+        Ok((targets, mixtures))
+    }
+
+    /// What the recipe binds to: its words, or the pictures of its samples.
+    fn bound_to<B: Differentiable>(&self) -> anyhow::Result<(Targets<B>, Option<Pictures>)> {
+        let Self {
+            recipe,
+            anchor,
+            samples,
+            split,
+            images,
+            ..
+        } = *self;
+        let (sense, loss, temperature, same_above, views) = match recipe.binding {
+            Binding::Words {
+                temperature,
+                label_smoothing,
+                pull,
+            } => {
+                let config = InfoNce {
+                    temperature,
+                    label_smoothing,
+                };
+                return Ok((Targets::words(recipe, anchor, config, pull)?, None));
+            }
+            Binding::Images {
+                sense,
+                loss,
+                temperature,
+                same_above,
+                views,
+            } => (sense, loss, temperature, same_above, views),
+            Binding::Teacher { .. } => anyhow::bail!("--teacher is needed"),
+        };
+        let (space, cache) = images.context("--images is needed")?;
+        ensure!(
+            space.sense() == sense,
+            "--images embeds {}, expected binding.sense, {sense}",
+            space.sense()
+        );
+        ensure!(
+            space.dim() == recipe.encoder.output(),
+            "the pictures' embeddings have {} numbers, expected encoder.output, {}",
+            space.dim(),
+            recipe.encoder.output()
+        );
+        let wanted = picture_split(recipe, samples)?.map_or_else(Vec::new, |split| split.training);
+        let items = &split.training;
+        let pictures = Pictures::embed(recipe, samples, items, &wanted, views, &**space, cache)?;
+        let rows = pictures.rows.clone();
+        let targets = Targets::images(rows, views, space.dim(), loss, temperature, same_above)?;
+        Ok((targets, Some(pictures)))
+    }
+}
+
+/// The weights of an earlier training, and the hash of the file that they are from.
+fn weights_of(from: &Path, recipe: &Recipe) -> anyhow::Result<(Weights, String)> {
+    let run = RunDir::open(from)?;
+    let (weights, config) = run.checkpoint()?;
+    let of = |config: &TowerConfig| (config.sense(), config.input_shape(), config.output());
+    ensure!(
+        of(&config) == of(&recipe.encoder),
+        "--from {from:?} is an encoder of {:?}, expected {:?}",
+        of(&config),
+        of(&recipe.encoder)
+    );
+    let bytes = std::fs::read(run.path("checkpoint.safetensors"))
+        .with_context(|| format!("reading the checkpoint of {from:?}"))?;
+    Ok((weights, sensorium_pack::sha256_hex(&bytes)))
 }
 
 /// The words of the space, all that the recipe needs among them.
@@ -271,86 +435,6 @@ fn words(args: &Args, recipe: &Recipe) -> anyhow::Result<Anchor> {
     Ok(anchor)
 }
 
-/// What a teacher says of mixtures of the samples.
-fn taught(
-    recipe: &Recipe,
-    samples: &Samples,
-    split: &Split,
-    (teacher, cache): (&PackSpace, &AnchorCache),
-    seed: u64,
-) -> anyhow::Result<(Targets, Mixtures)> {
-    let Binding::Teacher {
-        mixtures,
-        parts,
-        softer_db,
-        temperature,
-        pull,
-    } = recipe.binding
-    else {
-        anyhow::bail!("the recipe does not bind to a teacher");
-    };
-    let sampler = samples.sampler(&split.training, recipe.training.class_balance);
-    let kind = mixture::Kind {
-        count: mixtures,
-        parts,
-        softer_db,
-        seed,
-    };
-    let (mixtures, rows) = Mixtures::make(samples, &sampler, kind, teacher, cache)?;
-    let words = teacher.words()?;
-    let targets = Targets::teacher(rows, words, recipe.encoder.output(), temperature, pull);
-    Ok((targets, mixtures))
-}
-
-/// What the recipe binds to: its words, or the pictures of its samples.
-fn bound_to(
-    recipe: &Recipe,
-    anchor: &Anchor,
-    samples: &Samples,
-    split: &Split,
-    images: Option<&(Box<dyn AnchorSpace>, AnchorCache)>,
-) -> anyhow::Result<(Targets, Option<Pictures>)> {
-    let (sense, loss, temperature, same_above, views) = match recipe.binding {
-        Binding::Words {
-            temperature,
-            label_smoothing,
-            pull,
-        } => {
-            let config = InfoNce {
-                temperature,
-                label_smoothing,
-            };
-            return Ok((Targets::words(recipe, anchor, config, pull)?, None));
-        }
-        Binding::Images {
-            sense,
-            loss,
-            temperature,
-            same_above,
-            views,
-        } => (sense, loss, temperature, same_above, views),
-        Binding::Teacher { .. } => anyhow::bail!("--teacher is needed"),
-    };
-    let (space, cache) = images.context("--images is needed")?;
-    ensure!(
-        space.sense() == sense,
-        "--images embeds {}, expected binding.sense, {sense}",
-        space.sense()
-    );
-    ensure!(
-        space.dim() == recipe.encoder.output(),
-        "the pictures' embeddings have {} numbers, expected encoder.output, {}",
-        space.dim(),
-        recipe.encoder.output()
-    );
-    let wanted = picture_split(recipe, samples)?.map_or_else(Vec::new, |split| split.training);
-    let items = &split.training;
-    let pictures = Pictures::embed(recipe, samples, items, &wanted, views, &**space, cache)?;
-    let rows = pictures.rows.clone();
-    let targets = Targets::images(rows, views, space.dim(), loss, temperature, same_above)?;
-    Ok((targets, Some(pictures)))
-}
-
 /// How the set of pictures is divided, where there is one.
 pub fn picture_split(recipe: &Recipe, samples: &Samples) -> anyhow::Result<Option<Split>> {
     let Some(set) = samples.picture_set() else {
@@ -366,7 +450,14 @@ pub fn picture_split(recipe: &Recipe, samples: &Samples) -> anyhow::Result<Optio
 }
 
 /// The command as anyone could repeat it: without this machine's folders.
-fn facts(args: &Args, epochs: usize, split: &Split, space: Option<&dyn AnchorSpace>) -> Facts {
+fn facts(
+    args: &Args,
+    epochs: usize,
+    split: &Split,
+    space: Option<&dyn AnchorSpace>,
+    device: Device,
+    from: Option<String>,
+) -> Facts {
     let name = |path: &Path| {
         path.file_name()
             .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
@@ -376,6 +467,9 @@ fn facts(args: &Args, epochs: usize, split: &Split, space: Option<&dyn AnchorSpa
         name(&args.recipe),
         args.seed
     );
+    if let Some(from) = &args.from {
+        command.push_str(&format!(" --from {}", name(from)));
+    }
     if let Some(images) = &args.images {
         command.push_str(&format!(" --images {}", name(images)));
     }
@@ -401,7 +495,8 @@ fn facts(args: &Args, epochs: usize, split: &Split, space: Option<&dyn AnchorSpa
         hold_out: args.hold_out.clone(),
         fold: args.fold,
         unseen_classes: args.unseen.clone(),
-        backend: backend::NAME.to_owned(),
+        backend: device.backend().to_owned(),
+        from,
         images: space.map(AnchorSpace::id),
         training_groups: split.training_groups.clone(),
         held_out_groups: split.held_out_groups.clone(),

@@ -23,6 +23,7 @@ mod onnx;
 mod pack;
 mod parity;
 mod progress;
+mod quantize;
 mod recipe;
 mod report;
 mod run;
@@ -46,6 +47,7 @@ enum Command {
     Import(import::Args),
     Pack(pack::Args),
     Parity(parity::Args),
+    Quantize(quantize::Args),
     Report(report::Args),
 }
 
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Import(args) => import::run(args).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => pack::run(args).map(|()| ExitCode::SUCCESS),
         Command::Parity(args) => parity::run(args),
+        Command::Quantize(args) => quantize::run(args),
         Command::Report(args) => report::run(args).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -11,8 +11,9 @@ use sensorium_pack::{
 use serde::Serialize;
 
 use crate::anchor::Anchor;
-use crate::eval::Report;
-use crate::export::{MAX_ABS, embed_onnx, examples, export};
+use crate::eval::{self, Report};
+use crate::export::{MAX_ABS, OnnxEncoder, examples, export};
+use crate::quantize::Quantize;
 use crate::recipe::{Background, Binding, Class, Recipe};
 use crate::run::{Facts, RunDir};
 
@@ -25,6 +26,9 @@ pub struct Args {
     /// Where the pack goes.
     #[arg(long, value_name = "FILE.pack")]
     out: PathBuf,
+    /// How weights are written.
+    #[arg(long, value_enum, default_value_t)]
+    quantize: Quantize,
     /// The pack's name [default: the first recipe's].
     #[arg(long)]
     name: Option<String>,
@@ -66,7 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for path in &args.runs {
         let run = RunDir::open(path)?;
         contents
-            .add(&run)
+            .add(&run, args.quantize)
             .with_context(|| format!("packing {path:?}"))?;
     }
     let bytes = contents.finish(args.name.clone())?;
@@ -90,6 +94,24 @@ struct ClassEntry {
     modalities: Vec<Modality>,
 }
 
+/// What the least cosine of an embedding by int8 weights is called in a pack's provenance.
+const COSINE: &str = "least cosine of embeddings by int8 weights to those by float weights";
+
+/// What `eval` measured: of the weights as they are written, if it did.
+fn measured(run: &RunDir, quantize: Quantize) -> anyhow::Result<Report> {
+    if quantize == Quantize::Int8 && run.path(eval::INT8_FILE).is_file() {
+        return run.read_json(eval::INT8_FILE);
+    }
+    let report = run.read_json(eval::FILE);
+    let report = report.context("it is not measured yet; run `eval` first")?;
+    if quantize == Quantize::Int8 {
+        eprintln!(
+            "the pack's numbers are of float weights; `eval --quantize int8` measures those in it"
+        );
+    }
+    Ok(report)
+}
+
 /// A pack under construction.
 #[derive(Debug, Default)]
 struct Contents {
@@ -101,26 +123,26 @@ struct Contents {
 }
 
 impl Contents {
-    fn add(&mut self, run: &RunDir) -> anyhow::Result<()> {
+    fn add(&mut self, run: &RunDir, quantize: Quantize) -> anyhow::Result<()> {
         let (recipe, facts) = (run.recipe()?, run.facts()?);
         let name = &recipe.name;
         ensure!(
             self.encoders.iter().all(|encoder| encoder.name != *name),
             "there is an encoder {name:?} already"
         );
-        let report: Report = run
-            .read_json("eval.json")
-            .context("it is not measured yet; run `eval` first")?;
-        let (onnx, difference) = export(run)?;
-        ensure!(
-            difference <= MAX_ABS,
-            "the exported encoder differs from the checkpoint by {difference:.2e}, expected at \
-             most {MAX_ABS:.0e}"
-        );
+        let report = measured(run, quantize)?;
+        let exported = export(run, quantize)?;
+        exported.check()?;
         self.add_space(&recipe, run.anchor()?)?;
-        self.add_encoder(&recipe, onnx)?;
+        let cosine = exported.quantised.map(|quantised| quantised.cosine);
+        self.add_encoder(&recipe, exported.onnx)?;
         self.add_classes(&recipe)?;
-        self.provenance.push(provenance(&recipe, &facts, &report));
+        let mut provenance = provenance(&recipe, &facts, &report);
+        if let Some(cosine) = cosine {
+            let metrics = &mut provenance.metrics;
+            metrics.insert(COSINE.to_owned(), f64::from(cosine));
+        }
+        self.provenance.push(provenance);
         Ok(())
     }
 
@@ -145,9 +167,10 @@ impl Contents {
         let member = |file: &str| format!("encoders/{name}/{file}");
         let (shape, examples) = (recipe.encoder.input_shape(), examples(recipe)?);
         // As the runtime runs them: one at a time.
+        let model = OnnxEncoder::new(&onnx, &shape)?;
         let mut output = Vec::new();
         for example in &examples {
-            output.extend(embed_onnx(&onnx, &shape, example)?);
+            output.extend(model.embed(example)?);
         }
         let encoder = Encoder {
             name: name.clone(),

@@ -25,7 +25,8 @@ mod summary;
 #[cfg(test)]
 mod tests;
 
-use measure::Options;
+use measure::{AtDepth, Options, Retrieval};
+use prepared::Prepared;
 use summary::Report;
 
 /// Measures embeddings of held-out samples and makes one page of them.
@@ -59,9 +60,12 @@ pub struct Args {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Draws of examples for the linear probe.
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = DRAWS, value_parser = clap::value_parser!(u16).range(1..))]
     draws: u16,
 }
+
+/// Draws of examples for the linear probe.
+const DRAWS: u16 = 10;
 
 /// Resamples of the groups for an interval.
 const RESAMPLES: usize = 1000;
@@ -91,6 +95,30 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         println!("{experiment}");
     }
     Ok(())
+}
+
+/// The main numbers of a table by name: naming by words, group by group, retrieval and few-shot.
+pub fn numbers(table: &Table) -> Vec<(String, f64)> {
+    let options = Options {
+        seed: 0,
+        draws: DRAWS.into(),
+        resamples: 0,
+    };
+    let measures = Prepared::new(table).measure(&options);
+    let mut numbers = Vec::new();
+    for number in measures.zero_shot.iter().flat_map(|naming| &naming.numbers) {
+        numbers.push((number.name.to_owned(), number.value));
+    }
+    for retrieval in &measures.retrieval {
+        let Retrieval { query, item, .. } = retrieval;
+        let recall = |at: &AtDepth| (format!("{query} to {item}, recall@{}", at.k), at.recall);
+        numbers.extend(retrieval.at.iter().map(recall));
+    }
+    for few in &measures.few_shot {
+        let name = format!("linear probe, {} shots", few.shots);
+        numbers.push((name, few.accuracy.mean));
+    }
+    numbers
 }
 
 /// Reads a table, or the one of a training's folder.

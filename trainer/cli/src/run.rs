@@ -9,6 +9,7 @@
 //! | `metrics.jsonl` | one object an epoch |
 //! | `state.bin` | what the next step depends on, to go on after a break |
 //! | `eval.json` | what `eval` measured |
+//! | `eval-int8.json` | the same of the weights as integers, if it did |
 //! | `held_out.safetensors` | what `report` makes a page of |
 
 use std::path::{Path, PathBuf};
@@ -48,6 +49,9 @@ pub struct Facts {
     pub unseen_classes: Vec<String>,
     /// What it was computed on.
     pub backend: String,
+    /// The weights that it began with, by the hash of their file; random ones if none.
+    #[serde(default)]
+    pub from: Option<String>,
     /// The space of the pictures that it was bound to, by its identity.
     #[serde(default)]
     pub images: Option<String>,
@@ -110,7 +114,8 @@ impl RunDir {
             "state.bin",
             "checkpoint.safetensors",
             "metrics.jsonl",
-            "eval.json",
+            crate::eval::FILE,
+            crate::eval::INT8_FILE,
             crate::table::FILE,
         ] {
             match std::fs::remove_file(run.path(stale)) {

@@ -31,9 +31,14 @@ fn a_training_becomes_a_pack_that_verifies() {
 
     let parity = small.ok("export @run --out @e.onnx");
     assert!(
-        parity.contains("differs from the checkpoint by"),
+        parity.contains("differs from the checkpoint by")
+            && parity.contains("cosine to the float weights' embeddings at least 0.99"),
         "{parity}"
     );
+    let floats = small.ok("export @run --out @float.onnx --quantize none");
+    assert!(!floats.contains("cosine"), "{floats}");
+    let len = |file: &str| bytes(&small.path(file)).len();
+    assert!(len("e.onnx") < len("float.onnx"));
     small.ok("pack @run --out @p.pack");
     small.ok("pack @run --out @again.pack");
     let pack_bytes = bytes(&small.path("p.pack"));
@@ -63,6 +68,11 @@ fn a_training_becomes_a_pack_that_verifies() {
         "sensorium-train fit r.toml --seed 3 --epochs 12"
     );
     assert_eq!(provenance.metrics["held-out top-1"], accuracy);
+    let cosine = provenance
+        .metrics
+        .iter()
+        .find(|(name, _)| name.contains("int8"));
+    assert!((0.999..1.001).contains(cosine.unwrap().1), "{cosine:?}");
     let classes = std::str::from_utf8(pack.member(&manifest.classes).unwrap()).unwrap();
     let classes: toml::Table = classes.parse().unwrap();
     let first = &classes["class"].as_array().unwrap()[0];
@@ -72,6 +82,86 @@ fn a_training_becomes_a_pack_that_verifies() {
         classes["background"]["prompts"][0].as_str(),
         Some("something else")
     );
+}
+
+#[test]
+fn weights_as_integers_are_measured_beside_floats() {
+    let small = Small::new();
+    fit(&small, "run", "--epochs 12 --seed 3");
+    let text = small.ok("eval @run --data @ --quantize int8");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("top-1 "))
+        .unwrap();
+    let numbers: Vec<f64> = line
+        .split_whitespace()
+        .skip(1)
+        .map(|n| n.parse().unwrap())
+        .collect();
+    let [float, int8, points] = numbers[..] else {
+        panic!("{line}")
+    };
+    assert!((100.0 * (int8 - float) - points).abs() < 0.011, "{line}");
+    assert!(points.abs() < 10.0, "{line}: two of 24 samples at most");
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("int8 is off by at most "), "{last}");
+    let json = small.ok("eval @run --data @ --quantize int8 --json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["samples"], 24);
+    assert!(json["int8"]["numbers"].as_array().unwrap().len() > 8);
+    // A pack's numbers are those of the weights in it.
+    let measured = String::from_utf8(bytes(&small.path("run/eval-int8.json"))).unwrap();
+    let measured: serde_json::Value = serde_json::from_str(&measured).unwrap();
+    small.ok("pack @run --out @p.pack");
+    let pack = Pack::from_bytes(&bytes(&small.path("p.pack"))).unwrap();
+    let metrics = &pack.manifest().provenance[0].metrics;
+    assert_eq!(
+        metrics["held-out top-1"],
+        measured["accuracy"].as_f64().unwrap()
+    );
+    // And `report` makes a page of either.
+    small.ok("report @run @run/held_out-int8.safetensors --out @r.html");
+    fit(&small, "run", "--epochs 1 --seed 4");
+    assert!(
+        !small.path("run/eval-int8.json").exists(),
+        "it was of another training"
+    );
+}
+
+#[test]
+fn a_training_goes_on_from_the_weights_of_another() {
+    let small = Small::new();
+    fit(&small, "first", "--epochs 8");
+    fit(&small, "second", "--epochs 1 --from @first");
+    let loss = |run: &str, epoch: usize| {
+        let lines = String::from_utf8(bytes(&small.path(run).join("metrics.jsonl"))).unwrap();
+        let line: serde_json::Value =
+            serde_json::from_str(lines.lines().nth(epoch).unwrap()).unwrap();
+        line["loss"].as_f64().unwrap()
+    };
+    assert!(loss("second", 0) < 0.8 * loss("first", 0));
+    let facts = String::from_utf8(bytes(&small.path("second/run.json"))).unwrap();
+    assert!(
+        facts.contains("--from first") && facts.contains("\"from\": \""),
+        "{facts}"
+    );
+    let command = "fit @r.toml --data @ --anchor @a.safetensors --out @x";
+    assert!(
+        small
+            .error(&format!("{command} --from @"))
+            .contains("it has no run.json")
+    );
+    std::fs::write(small.path("r.toml"), RECIPE.replace("dim = 16", "dim = 8")).unwrap();
+    let error = small.error(&format!("{command} --from @first"));
+    assert!(error.contains("expected"), "{error}");
+}
+
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+#[test]
+fn a_device_that_the_program_was_not_built_for_is_refused() {
+    let small = Small::new();
+    let command = "fit @r.toml --data @ --anchor @a.safetensors --out @x --device gpu";
+    assert!(small.error(command).contains("built without a GPU backend"));
 }
 
 #[test]

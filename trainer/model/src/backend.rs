@@ -2,22 +2,41 @@
 
 use burn::backend::Autodiff;
 use burn::prelude::*;
+use burn::tensor::backend::AutodiffBackend;
 use thiserror::Error;
 
-/// A backend for evaluation.
+use crate::ops::FusedBackend;
+
+/// The backend of GPUs.
 #[cfg(feature = "cuda")]
-pub type Inference = burn::backend::Cuda;
+pub type Gpu = burn::backend::Cuda;
+
+/// The backend of GPUs.
+#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
+pub type Gpu = burn::backend::Wgpu;
+
+/// The backend of CPU cores.
+#[cfg(feature = "flex")]
+pub type Cpu = burn::backend::Flex;
 
 /// A backend for evaluation.
-#[cfg(all(feature = "wgpu", not(feature = "cuda")))]
-pub type Inference = burn::backend::Wgpu;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+pub type Inference = Gpu;
 
 /// A backend for evaluation.
 #[cfg(all(feature = "flex", not(any(feature = "wgpu", feature = "cuda"))))]
-pub type Inference = burn::backend::Flex;
+pub type Inference = Cpu;
 
 /// A backend for training: [`Inference`] that records gradients.
 pub type Training = Autodiff<Inference>;
+
+/// A backend that trains encoders: one that records gradients, of one that runs them.
+pub trait Differentiable: FusedBackend + AutodiffBackend<InnerBackend: FusedBackend> {}
+
+impl<B: FusedBackend + AutodiffBackend<InnerBackend: FusedBackend>> Differentiable for B {}
+
+/// What the backend of CPU cores is called, for logs and provenance.
+pub const CPU: &str = "flex";
 
 /// What [`Inference`] is called, for logs and provenance.
 pub const NAME: &str = if cfg!(feature = "cuda") {
@@ -25,7 +44,7 @@ pub const NAME: &str = if cfg!(feature = "cuda") {
 } else if cfg!(feature = "wgpu") {
     "wgpu"
 } else {
-    "flex"
+    CPU
 };
 
 /// This machine has no device for the backend that was compiled in.

@@ -220,9 +220,10 @@ struct SenseTower {
 }
 
 /// What an earlier training made.
+#[expect(clippy::large_enum_variant, reason = "there is one in a training")]
 enum RunTower {
     Pictures(VisionTower),
-    Other(SenseTower),
+    Other(Box<SenseTower>),
 }
 
 impl RunTower {
@@ -233,11 +234,11 @@ impl RunTower {
         let sense = recipe.modality();
         // Nothing is augmented: what is bound to holds still.
         let augmenters = Augmentations::default().check()?;
-        Ok(Self::Other(SenseTower {
+        Ok(Self::Other(Box::new(SenseTower {
             encoder,
             extractor: Extractor::new(&recipe.front_end, sense, augmenters)?,
             sense,
-        }))
+        })))
     }
 }
 
@@ -245,7 +246,7 @@ impl SenseTower {
     fn embed(&self, recordings: &[Raw]) -> anyhow::Result<Vec<Vec<f32>>> {
         let windows = recordings.iter().map(|raw| self.extractor.windows(raw));
         let windows: Vec<Vec<Vec<f32>>> = windows.collect::<Result<_, _>>()?;
-        let rows = embed_windows(&self.encoder, &self.extractor.output_shape(), &windows);
+        let rows = embed_windows(&self.encoder, &self.extractor.output_shape(), &windows)?;
         rows.into_iter().map(unit).collect()
     }
 }

@@ -109,17 +109,6 @@ impl Model {
             .collect())
     }
 
-    /// Names of the outputs.
-    pub fn outputs(&self) -> anyhow::Result<Vec<String>> {
-        let name = |outlet: &OutletId| {
-            let label = self.model.outlet_label(*outlet);
-            label
-                .unwrap_or(&self.model.node(outlet.node).name)
-                .to_owned()
-        };
-        Ok(self.model.output_outlets()?.iter().map(name).collect())
-    }
-
     /// The lengths of an input's axes as the file has them, those that are fixed.
     pub fn input_shape(&self, input: usize) -> anyhow::Result<Vec<Option<usize>>> {
         let shape = &self.model.input_fact(input)?.shape;
@@ -131,19 +120,40 @@ impl Model {
         })
     }
 
+    /// What an input is made of.
+    pub fn input_type(&self, input: usize) -> anyhow::Result<DatumType> {
+        let datum_type = self.model.input_fact(input)?.datum_type.concretize();
+        datum_type.context("an input of no type")
+    }
+
+    /// Names of the outputs.
+    pub fn outputs(&self) -> anyhow::Result<Vec<String>> {
+        let outlets = self.model.output_outlets()?;
+        Ok(outlets
+            .iter()
+            .map(|outlet| self.output_name(outlet))
+            .collect())
+    }
+
+    fn output_name(&self, outlet: &OutletId) -> String {
+        let label = self.model.outlet_label(*outlet);
+        let name = label.unwrap_or(&self.model.node(outlet.node).name);
+        name.to_owned()
+    }
+
     /// The place of an output. One that is not said is the only one.
     fn output(&self, output: Option<&Output>) -> anyhow::Result<OutletId> {
         let outlets = self.model.output_outlets()?;
-        let names = self.outputs()?;
         let found = match output {
             None if outlets.len() == 1 => outlets.first(),
             None => None,
             Some(Output::Index(index)) => outlets.get(*index),
             Some(Output::Name(wanted)) => {
-                let place = names.iter().position(|name| name == wanted);
-                place.and_then(|place| outlets.get(place))
+                let mut outlets = outlets.iter();
+                outlets.find(|outlet| self.output_name(outlet) == *wanted)
             }
         };
+        let names = self.outputs()?;
         found.copied().with_context(|| match output {
             None => format!("{:?} has several outputs, say which: {names:?}", self.path),
             Some(Output::Index(index)) => {
@@ -173,10 +183,7 @@ impl Model {
     ) -> anyhow::Result<Runner> {
         let output = self.output(output)?;
         let types = (0..self.model.input_outlets()?.len())
-            .map(|input| {
-                let datum_type = self.model.input_fact(input)?.datum_type.concretize();
-                datum_type.context("an input of no type")
-            })
+            .map(|input| self.input_type(input))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let prepare = |shapes: Option<&[Vec<usize>]>| {
             guarded(|| {

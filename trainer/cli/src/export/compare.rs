@@ -1,32 +1,67 @@
 //! Whether the exported file computes what the encoder does.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use sensorium_model::backend::Inference;
 use sensorium_model::{Input, Tower};
 use tract_onnx::prelude::{
-    DatumExt, Framework, InferenceModelExt, IntoRunnable, TractResult, tvec,
+    DatumExt, Framework, InferenceModelExt, IntoRunnable, Tensor, TractResult, TypedRunnableModel,
+    tvec,
 };
 
 /// Largest difference of an embedding's numbers that is the same embedding.
 pub const MAX_ABS: f32 = 1e-4;
 
+/// An exported file, prepared to run on one input at a time, as the runtime does.
+pub struct OnnxEncoder {
+    shape: Vec<usize>,
+    model: Arc<TypedRunnableModel>,
+}
+
+impl OnnxEncoder {
+    /// Prepares a file for inputs of a shape.
+    ///
+    /// # Errors
+    ///
+    /// What tract cannot run.
+    pub fn new(onnx: &[u8], shape: &[usize]) -> anyhow::Result<Self> {
+        Self::of_shape(onnx, [&[1], shape].concat())
+    }
+
+    fn of_shape(onnx: &[u8], shape: Vec<usize>) -> anyhow::Result<Self> {
+        let mut reader = onnx;
+        let mut load = || -> TractResult<_> {
+            tract_onnx::onnx()
+                .model_for_read(&mut reader)?
+                .with_input_fact(0, f32::fact(&shape).into())?
+                .into_optimized()?
+                .into_runnable()
+        };
+        let model = load().context("running the exported file")?;
+        Ok(Self { shape, model })
+    }
+
+    /// The embedding of an input.
+    ///
+    /// # Errors
+    ///
+    /// What tract fails on.
+    pub fn embed(&self, input: &[f32]) -> anyhow::Result<Vec<f32>> {
+        let run = || -> TractResult<Vec<f32>> {
+            let input = Tensor::from_shape(&self.shape, input)?;
+            let outputs = self.model.run(tvec!(input.into()))?;
+            let output = outputs[0].to_plain_array_view::<f32>()?;
+            Ok(output.iter().copied().collect())
+        };
+        run().context("running the exported file")
+    }
+}
+
 /// The embeddings that an ONNX file gives in tract for all inputs of this shape at once.
 pub fn embed_onnx(onnx: &[u8], shape: &[usize], inputs: &[f32]) -> anyhow::Result<Vec<f32>> {
-    use tract_onnx::prelude::Tensor;
     let count = inputs.len() / shape.iter().product::<usize>();
-    let shape = [&[count], shape].concat();
-    let run = || -> TractResult<Vec<f32>> {
-        let mut reader = onnx;
-        let model = tract_onnx::onnx()
-            .model_for_read(&mut reader)?
-            .with_input_fact(0, f32::fact(&shape).into())?
-            .into_optimized()?
-            .into_runnable()?;
-        let outputs = model.run(tvec!(Tensor::from_shape(&shape, inputs)?.into()))?;
-        let output = outputs[0].to_plain_array_view::<f32>()?;
-        Ok(output.iter().copied().collect())
-    };
-    run().context("running the exported file")
+    OnnxEncoder::of_shape(onnx, [&[count], shape].concat())?.embed(inputs)
 }
 
 /// The embeddings that the encoder gives for all inputs at once.

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, ensure};
 use burn::prelude::Device;
-use sensorium_model::backend::Training;
+use sensorium_model::backend::Differentiable;
 use sensorium_model::optimizer::AdamW;
 use sensorium_model::{Tower, state};
 use serde::{Deserialize, Serialize};
@@ -50,16 +50,16 @@ mod exact {
 }
 
 /// All that a training's next step depends on, besides its recipe and data.
-pub struct State {
+pub struct State<B: Differentiable> {
     /// How far it came.
     pub progress: Progress,
     /// The encoder.
-    pub encoder: Tower<Training>,
+    pub encoder: Tower<B>,
     /// The optimiser.
-    pub optimizer: AdamW<Training, Tower<Training>>,
+    pub optimizer: AdamW<B, Tower<B>>,
 }
 
-impl State {
+impl<B: Differentiable> State<B> {
     /// Keeps the state, in the place of the one kept before.
     pub fn save(&self, run: &RunDir) -> anyhow::Result<()> {
         let parts = [
@@ -78,7 +78,7 @@ impl State {
     }
 
     /// This state as it was kept in a training's folder; itself if none was.
-    pub fn resume(self, run: &RunDir, device: &Device<Training>) -> anyhow::Result<Self> {
+    pub fn resume(self, run: &RunDir, device: &Device<B>) -> anyhow::Result<Self> {
         let path = run.path(FILE);
         let file = match std::fs::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(self),

@@ -6,18 +6,18 @@ use burn::tensor::{TensorData, activation};
 use sensorium_core::bank::normalize;
 use sensorium_kernels::dot_f32;
 use sensorium_model::Tower;
-use sensorium_model::backend::Training;
+use sensorium_model::backend::Differentiable;
 use sensorium_model::loss::{InfoNce, info_nce, pair_nce, pair_sigmoid};
 
 use crate::anchor::Anchor;
 use crate::recipe::{PairLossKind, Recipe};
 
 /// Frozen embeddings, and how a batch is held against them.
-pub enum Targets {
+pub enum Targets<B: Differentiable> {
     /// The classes that training may use.
     Words {
         /// `[classes, dim]`.
-        vectors: Tensor<Training, 2>,
+        vectors: Tensor<B, 2>,
         /// Each class's row; none for one that is left out.
         rows: Vec<Option<usize>>,
         /// The loss.
@@ -45,7 +45,7 @@ pub enum Targets {
         /// `[mixtures, dim]`, rows of length 1.
         rows: Vec<f32>,
         /// Words that both are held against, `[words, dim]`.
-        words: Tensor<Training, 2>,
+        words: Tensor<B, 2>,
         /// Divides cosines.
         temperature: f64,
         /// What one less the cosine to the teacher's embedding counts beside it.
@@ -53,7 +53,7 @@ pub enum Targets {
     },
 }
 
-impl Targets {
+impl<B: Differentiable> Targets<B> {
     /// The words of a recipe.
     pub fn words(
         recipe: &Recipe,
@@ -127,10 +127,10 @@ impl Targets {
     /// pictures or mixtures.
     pub fn loss(
         &self,
-        encoder: &Tower<Training>,
-        embeddings: Tensor<Training, 2>,
+        encoder: &Tower<B>,
+        embeddings: Tensor<B, 2>,
         wanted: &[usize],
-    ) -> Tensor<Training, 1> {
+    ) -> Tensor<B, 1> {
         let device = embeddings.device();
         let batch = wanted.len();
         match self {
@@ -161,9 +161,9 @@ impl Targets {
                 let row = |&row: &usize| &rows[row * dim..][..dim];
                 let taught: Vec<f32> = wanted.iter().flat_map(row).copied().collect();
                 let taught = TensorData::new(taught, [batch, dim]);
-                let taught = Tensor::<Training, 2>::from_data(taught, &device);
+                let taught = Tensor::<B, 2>::from_data(taught, &device);
                 let words = words.clone().transpose();
-                let scores = |x: Tensor<Training, 2>| {
+                let scores = |x: Tensor<B, 2>| {
                     activation::log_softmax(x.matmul(words.clone()).div_scalar(*temperature), 1)
                 };
                 let (own, wanted) = (scores(embeddings.clone()), scores(taught.clone()));
@@ -182,13 +182,13 @@ impl Targets {
                 let row = |&row: &usize| &rows[row * dim..][..*dim];
                 let anchors: Vec<f32> = wanted.iter().flat_map(row).copied().collect();
                 let anchors = TensorData::new(anchors, [batch, *dim]);
-                let anchors = Tensor::<Training, 2>::from_data(anchors, &device);
+                let anchors = Tensor::<B, 2>::from_data(anchors, &device);
                 let embeddings = match scale {
                     Some(scale) => embeddings.mul_scalar(*scale),
                     None => encoder.scale(embeddings),
                 };
                 let groups: Vec<i64> = wanted.iter().map(|&row| same[row / views] as i64).collect();
-                let groups = Tensor::<Training, 1, Int>::from_data(groups.as_slice(), &device);
+                let groups = Tensor::<B, 1, Int>::from_data(groups.as_slice(), &device);
                 if *kind == PairLossKind::Sigmoid {
                     let [row, column] = [0, 1].map(|axis| groups.clone().unsqueeze_dim::<2>(axis));
                     let same = row

@@ -12,9 +12,10 @@ use burn::prelude::*;
 use rand::Rng;
 use sensorium_data::batch::random_of;
 use sensorium_data::{Sampler, Split, batch};
-use sensorium_model::backend::Training as Differentiable;
+use sensorium_model::backend::Differentiable;
 use sensorium_model::gradient::clip_norm;
 use sensorium_model::optimizer::AdamW;
+use sensorium_model::weights::Weights;
 use sensorium_model::{Input, Tower, cache};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -38,7 +39,7 @@ const INTERRUPTED: u8 = 130;
 const DROPOUT: u64 = u64::MAX;
 
 /// All that a training is made of.
-pub struct Training<'a> {
+pub struct Training<'a, B: Differentiable> {
     /// How.
     pub recipe: &'a Recipe,
     /// The words, to see how well it goes.
@@ -48,13 +49,15 @@ pub struct Training<'a> {
     /// Which of them.
     pub split: &'a Split,
     /// What they are bound to.
-    pub targets: &'a Targets,
+    pub targets: &'a Targets<B>,
     /// The pictures among them, if it is pictures.
     pub pictures: Option<&'a Pictures>,
     /// The mixtures, if a teacher speaks of those.
     pub mixtures: Option<&'a Mixtures>,
     /// Where it is kept.
     pub run: &'a RunDir,
+    /// The weights that it begins with, if they are not random.
+    pub first: Option<&'a Weights>,
     /// Of all that is random.
     pub seed: u64,
     /// How long.
@@ -80,18 +83,22 @@ struct Bound {
     wanted: usize,
 }
 
-impl Training<'_> {
+impl<B: Differentiable> Training<'_, B> {
     /// Trains until the last epoch or until told to stop.
     pub fn run(&self) -> anyhow::Result<ExitCode> {
         let config = self.recipe.training;
         let device = Default::default();
-        Differentiable::seed(&device, self.seed);
         let adam = AdamWConfig::new()
             .with_beta_1(config.beta_1)
             .with_beta_2(config.beta_2)
             .with_epsilon(1e-8)
             .with_weight_decay(config.weight_decay);
-        let encoder = self.recipe.encoder.init::<Differentiable>(&device)?;
+        B::seed(&device, self.seed);
+        let encoder = self.recipe.encoder.init::<B>(&device)?;
+        let encoder = match self.first {
+            Some(weights) => encoder.with_weights(weights)?,
+            None => encoder,
+        };
         let optimizer = AdamW::new(&adam, encoder.undecayed());
         let mut state = State {
             progress: Progress::default(),
@@ -171,12 +178,12 @@ impl Training<'_> {
 
     fn step(
         &self,
-        state: State,
+        state: State<B>,
         at: usize,
         steps: usize,
         sampler: &Sampler,
         rate: f64,
-    ) -> anyhow::Result<State> {
+    ) -> anyhow::Result<State<B>> {
         let State {
             mut progress,
             encoder,
@@ -189,7 +196,7 @@ impl Training<'_> {
         // Each step has random numbers of its own, so that none depends on where a training was
         // interrupted.
         let dropout: u64 = random_of(self.seed, at as u64, DROPOUT).random();
-        let embed = |encoder: &Tower<Differentiable>, bound: &[Bound]| {
+        let embed = |encoder: &Tower<B>, bound: &[Bound]| {
             let features = bound.iter().flat_map(|bound| &bound.features).copied();
             encoder.forward(Input::of_shape(features.collect(), &shape, &device))
         };
@@ -205,7 +212,7 @@ impl Training<'_> {
                 |embeddings| self.targets.loss(&encoder, embeddings, &wanted),
             )
         } else {
-            Differentiable::seed(&device, dropout);
+            B::seed(&device, dropout);
             let loss = self
                 .targets
                 .loss(&encoder, embed(&encoder, &bound), &wanted);
@@ -269,13 +276,13 @@ impl Training<'_> {
     }
 
     /// Only to watch: no epoch is chosen by it, the last one is kept.
-    fn accuracy(&self, encoder: &Tower<Differentiable>) -> anyhow::Result<f64> {
+    fn accuracy(&self, encoder: &Tower<B>) -> anyhow::Result<f64> {
         let embedded = eval::embed(&encoder.valid(), self.samples, &self.split.held_out)?;
         Ok(Predictions::new(self.recipe, self.anchor, self.samples, &embedded)?.accuracy())
     }
 
     /// What others read: the weights, and a line an epoch.
-    fn publish(&self, state: &State) -> anyhow::Result<()> {
+    fn publish(&self, state: &State<B>) -> anyhow::Result<()> {
         self.run.save_checkpoint(&state.encoder)?;
         let mut metrics = state.progress.metrics.join("\n");
         metrics.push('\n');

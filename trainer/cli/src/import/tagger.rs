@@ -25,7 +25,7 @@ use super::sounds::{self, Statistics};
 use super::{graft, names};
 use crate::anchor::model::{Model, Output, Runner};
 use crate::anchor::{Anchor, list};
-use crate::export::{MAX_ABS, embed_onnx, examples_of};
+use crate::export::{MAX_ABS, OnnxEncoder, examples_of};
 use crate::pack::add_words;
 use crate::progress;
 
@@ -465,9 +465,10 @@ fn pack(
     )?;
     let examples = examples_of(&extractor, Modality::Audio)?;
     let shape = extractor.output_shape();
+    let model = OnnxEncoder::new(&onnx, &shape)?;
     let mut output = Vec::new();
     for example in &examples {
-        output.extend(embed_onnx(&onnx, &shape, example)?);
+        output.extend(model.embed(example)?);
     }
     let member = |file: &str| format!("encoders/{name}/{file}");
     let encoder = Encoder {
