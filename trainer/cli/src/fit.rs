@@ -41,6 +41,8 @@ use train::Training;
 ///
 /// Example: sensorium-train fit trainer/recipes/imu-hapt.toml --data DIR
 ///   --anchor trainer/recipes/imu-hapt.anchor.safetensors --out run
+/// Of sound, taught by an imported tagger: sensorium-train fit trainer/recipes/sense-1/sound.toml
+///   --data DIR --text-model minilm --teacher mn04.pack --out run
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The recipe.

@@ -223,7 +223,7 @@ struct SenseTower {
 #[expect(clippy::large_enum_variant, reason = "there is one in a training")]
 enum RunTower {
     Pictures(VisionTower),
-    Other(SenseTower),
+    Other(Box<SenseTower>),
 }
 
 impl RunTower {
@@ -234,11 +234,11 @@ impl RunTower {
         let sense = recipe.modality();
         // Nothing is augmented: what is bound to holds still.
         let augmenters = Augmentations::default().check()?;
-        Ok(Self::Other(SenseTower {
+        Ok(Self::Other(Box::new(SenseTower {
             encoder,
             extractor: Extractor::new(&recipe.front_end, sense, augmenters)?,
             sense,
-        }))
+        })))
     }
 }
 

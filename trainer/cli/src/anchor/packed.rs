@@ -60,7 +60,7 @@ impl PackSpace {
     ///
     /// # Errors
     ///
-    /// None, as long as the pack's own phrases are known to it.
+    /// Those of [`Space::class_vector`].
     pub fn words(&self) -> anyhow::Result<Vec<f32>> {
         let phrases = self.space.phrases().map(str::to_owned);
         let vectors = phrases.map(|phrase| self.space.class_vector(&[phrase]));

@@ -181,7 +181,7 @@ fn keep_needed(nodes: &mut Vec<NodeProto>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::embed_onnx;
+    use crate::export::OnnxEncoder;
     use crate::onnx::Graph;
 
     /// Two outputs: `logits` `[N, 3]`, and one that nobody needs.
@@ -230,7 +230,9 @@ mod tests {
             let model = ModelProto::decode(&tagger()[..]).unwrap();
             let onnx = graft(model, "logits", &head).unwrap();
             let inputs = [0.3, -1.2, 2.0, 0.7];
-            let actual = embed_onnx(&onnx, &[1, 2], &inputs).unwrap();
+            let encoder = OnnxEncoder::new(&onnx, &[1, 2]).unwrap();
+            let embed = |input| encoder.embed(input).unwrap();
+            let actual: Vec<f32> = inputs.chunks(2).flat_map(embed).collect();
             let expected: Vec<f32> = inputs.chunks(2).flat_map(|i| expected(&head, i)).collect();
             for (a, b) in actual.iter().zip(&expected) {
                 assert!((a - b).abs() < 1e-6, "{actual:?} {expected:?}");

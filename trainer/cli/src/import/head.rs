@@ -30,7 +30,7 @@ const SLOPE: f32 = 0.15;
 const RIDGE: f64 = 0.1;
 
 /// How much a word counts in the regression: a name of the tagger's, a part of one, any phrase.
-pub const NAME_WEIGHT: f64 = 3.0;
+pub const NAME_WEIGHT: f64 = 6.0;
 /// See [`NAME_WEIGHT`].
 pub const PART_WEIGHT: f64 = 1.0;
 /// See [`NAME_WEIGHT`].

@@ -24,7 +24,7 @@ use super::sounds::{self, Statistics};
 use super::{graft, names};
 use crate::anchor::model::{Model, Output, Runner};
 use crate::anchor::{Anchor, list};
-use crate::export::{MAX_ABS, embed_onnx, examples_of};
+use crate::export::{MAX_ABS, OnnxEncoder, examples_of};
 use crate::pack::add_words;
 use crate::progress;
 
@@ -459,9 +459,10 @@ fn pack(
     let front_end = FrontEnd::LogMel(spec);
     let examples = examples_of(&front_end, Modality::Audio)?;
     let shape = front_end.build()?.output_shape();
+    let model = OnnxEncoder::new(&onnx, &shape)?;
     let mut output = Vec::new();
     for example in &examples {
-        output.extend(embed_onnx(&onnx, &shape, example)?);
+        output.extend(model.embed(example)?);
     }
     let member = |file: &str| format!("encoders/{name}/{file}");
     let encoder = Encoder {
