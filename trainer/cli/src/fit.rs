@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use burn::backend::Autodiff;
 use sensorium_data::{Split, SplitConfig};
-use sensorium_model::TowerConfig;
 use sensorium_model::backend::{self, Differentiable};
+use sensorium_model::conv::LayerConfig;
 use sensorium_model::loss::InfoNce;
 use sensorium_model::weights::Weights;
+use sensorium_model::{EncoderConfig, TowerConfig};
 
 use crate::anchor::cache::AnchorCache;
 use crate::anchor::packed::PackSpace;
@@ -398,16 +399,34 @@ fn cache_folder(args: &Args) -> PathBuf {
 fn weights_of(from: &Path, recipe: &Recipe) -> anyhow::Result<(Weights, String)> {
     let run = RunDir::open(from)?;
     let (weights, config) = run.checkpoint()?;
-    let of = |config: &TowerConfig| (config.sense(), config.input_shape(), config.output());
     ensure!(
-        of(&config) == of(&recipe.encoder),
-        "--from {from:?} is an encoder of {:?}, expected {:?}",
-        of(&config),
-        of(&recipe.encoder)
+        without_dropout(&config) == without_dropout(&recipe.encoder),
+        "--from {from:?} is another encoder than that of the recipe, expected the same but for what \
+         it drops at random"
     );
     let bytes = std::fs::read(run.path("checkpoint.safetensors"))
         .with_context(|| format!("reading the checkpoint of {from:?}"))?;
     Ok((weights, sensorium_pack::sha256_hex(&bytes)))
+}
+
+/// What decides the weights of an encoder.
+fn without_dropout(config: &TowerConfig) -> TowerConfig {
+    match config.clone() {
+        TowerConfig::Transformer(config) => TowerConfig::Transformer(EncoderConfig {
+            dropout: 0.0,
+            drop_path: 0.0,
+            ..config
+        }),
+        TowerConfig::Conv(mut config) => {
+            config.dropout = 0.0;
+            for layer in &mut config.layers {
+                if let LayerConfig::Dropout { share } = layer {
+                    *share = 0.0;
+                }
+            }
+            TowerConfig::Conv(config)
+        }
+    }
 }
 
 /// The words of the space, all that the recipe needs among them.

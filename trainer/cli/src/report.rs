@@ -115,7 +115,7 @@ pub fn numbers(table: &Table) -> Vec<(String, f64)> {
         numbers.extend(retrieval.at.iter().map(recall));
     }
     for few in &measures.few_shot {
-        let name = format!("linear probe, {} shots", few.shots);
+        let name = format!("linear probe, {} a class", few.shots);
         numbers.push((name, few.accuracy.mean));
     }
     numbers

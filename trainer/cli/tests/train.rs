@@ -153,7 +153,7 @@ fn a_training_goes_on_from_the_weights_of_another() {
     );
     std::fs::write(small.path("r.toml"), RECIPE.replace("dim = 16", "dim = 8")).unwrap();
     let error = small.error(&format!("{command} --from @first"));
-    assert!(error.contains("expected"), "{error}");
+    assert!(error.contains("is another encoder"), "{error}");
 }
 
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]

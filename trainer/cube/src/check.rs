@@ -551,7 +551,6 @@ mod products {
                 kernel: [3, 3],
                 stride: [2, 1],
                 padding: [1, 1],
-                ..one
             },
             Conv {
                 batch: 9,
@@ -562,7 +561,6 @@ mod products {
                 kernel: [3, 3],
                 stride: [1, 2],
                 padding: [1, 1],
-                ..one
             },
             Conv {
                 batch: 3,
@@ -573,7 +571,6 @@ mod products {
                 kernel: [1, 5],
                 stride: [1, 3],
                 padding: [0, 2],
-                ..one
             },
             Conv {
                 batch: 3,

@@ -42,7 +42,7 @@ impl Layout {
     /// Places of a channel's numbers among `len`.
     fn places(self, channel: usize, len: usize) -> impl Iterator<Item = usize> {
         let Self { count, inner } = self;
-        let blocks = (channel * inner..len).step_by(count * inner);
+        let blocks = (channel * inner..len).step_by((count * inner).max(1));
         blocks.flat_map(move |first| first..first + inner)
     }
 }
@@ -162,9 +162,10 @@ mod tests {
         let numbers: Vec<f32> = (0..1000).map(number).collect();
         let channels = quantised(&numbers, Layout::new(&[1, 1000], 0));
         assert_eq!(channels.scales, [1.0]);
-        let sum: f32 = numbers.iter().sum();
+        let sum: f64 = numbers.iter().map(|&number| f64::from(number)).sum();
         let integers = channels.values.iter().map(|&value| f32::from(value));
-        assert!((integers.clone().sum::<f32>() - sum).abs() <= 0.5);
+        let integer_sum: f64 = integers.clone().map(f64::from).sum();
+        assert!((integer_sum - sum).abs() <= 0.5, "{integer_sum} {sum}");
         assert!(
             numbers
                 .iter()
