@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test that fails should say where")]
-
 use super::*;
 use crate::export::embed_onnx;
 use crate::onnx::Graph;
