@@ -431,10 +431,10 @@ mod tests {
             samples(extractor.mixture(parts, [db, db], &mut random).unwrap())
         };
         let power = |s: &[f32]| s.iter().map(|v| v * v).sum::<f32>();
-        let alone = mix(&[long.clone()], 0.0, 1);
+        let alone = mix(std::slice::from_ref(&long), 0.0, 1);
         assert_eq!(alone.len(), 1600);
         // A short sound lies somewhere in silence.
-        let placed = mix(&[short.clone()], 0.0, 1);
+        let placed = mix(std::slice::from_ref(&short), 0.0, 1);
         let sounding = placed.iter().filter(|v| **v != 0.0).count();
         assert!(placed.len() == 1600 && (390..=400).contains(&sounding));
         // What is added is as much softer as asked for: 10 decibels are a tenth of the power.
