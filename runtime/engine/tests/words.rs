@@ -21,7 +21,7 @@ fn rows(pack: &Pack, dim: usize) -> Vec<f32> {
         .iter()
         .position(|phrase| phrase == "a person walking");
     let walking = known.rows().nth(place.unwrap()).unwrap().to_vec();
-    let odd: Vec<f32> = (0..dim).map(|i| (i as f32 * 1.7).sin()).collect();
+    let odd: Vec<f32> = (0..dim).map(|i| (i as f32 * 11.1).sin()).collect();
     [walking, vec![0.0; dim], odd.clone(), odd.clone(), odd].concat()
 }
 

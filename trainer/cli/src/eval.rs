@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use rayon::prelude::*;
 use sensorium_core::bank::{ClassBank, normalize};
+use sensorium_data::SampleError;
 use sensorium_engine::classes::Classes;
 use sensorium_model::backend::Inference;
 use sensorium_model::ops::FusedBackend;
@@ -130,7 +131,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         Quantize::None => None,
         Quantize::Int8 => {
             let exported = export(&run, Quantize::Int8)?;
-            let encoder = OnnxEncoder::new(&exported.onnx, &samples.shape())?;
+            let encoder = OnnxEncoder::new(&exported.onnx, &samples.input_shape())?;
             let (other, mut others, _) = measured(embed(&encoder, &samples, &split.held_out)?)?;
             others.name.push_str(", int8");
             if keeps {
@@ -173,7 +174,16 @@ struct WithInt8<'a> {
 }
 
 /// What makes embeddings of windows.
-pub trait Embedder {
+pub trait Embedder: Sync {
+    /// What it is given for all windows of a sample.
+    ///
+    /// # Errors
+    ///
+    /// A sample that is broken.
+    fn windows(&self, samples: &Samples, item: usize) -> Result<Vec<Vec<f32>>, SampleError> {
+        samples.windows(item)
+    }
+
     /// The embeddings of some windows of one shape, one after the other.
     ///
     /// # Errors
@@ -195,6 +205,11 @@ impl<B: FusedBackend> Embedder for Tower<B> {
 }
 
 impl Embedder for OnnxEncoder {
+    /// A file holds its trunk, so it is given what the front end makes.
+    fn windows(&self, samples: &Samples, item: usize) -> Result<Vec<Vec<f32>>, SampleError> {
+        samples.inputs(item)
+    }
+
     fn embed(&self, _: &[usize], windows: &[&Vec<f32>]) -> anyhow::Result<Vec<f32>> {
         let rows = windows.par_iter().map(|window| self.embed(window));
         Ok(rows.collect::<anyhow::Result<Vec<_>>>()?.concat())
@@ -221,7 +236,7 @@ pub fn embed(
     for block in items.chunks(BATCH) {
         let windows: Vec<_> = block
             .par_iter()
-            .map(|&item| samples.tally.sift(samples.windows(item)))
+            .map(|&item| samples.tally.sift(encoder.windows(samples, item)))
             .collect();
         let whole = block.iter().zip(windows);
         let whole: Vec<_> = whole

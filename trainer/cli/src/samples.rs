@@ -172,6 +172,11 @@ impl Samples {
         repeats.sum()
     }
 
+    /// Lengths of the axes of what the front end makes.
+    pub fn input_shape(&self) -> Vec<usize> {
+        self.extractor.output_shape()
+    }
+
     /// Lengths of the axes of what the encoder is given.
     pub fn shape(&self) -> &[usize] {
         &self.shape

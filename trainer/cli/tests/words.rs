@@ -68,7 +68,7 @@ fn a_tower_goes_into_the_spaces_of_its_teacher() {
     let held_out = small.ok("distil @words.toml --text-model @teacher --out @tower");
     let held_out: serde_json::Value = serde_json::from_str(&held_out).unwrap();
     assert!(held_out["cosine"].as_f64().unwrap() > 0.9, "{held_out}");
-    small.ok("pack @run --text @tower --out @p.pack");
+    small.ok("pack @run --quantize none --text @tower --out @p.pack");
     let pack = Pack::from_bytes(&bytes(&small.path("p.pack"))).unwrap();
     let tower = pack.manifest().spaces[0].tower.clone().unwrap();
     assert_eq!(
@@ -83,14 +83,14 @@ fn a_tower_goes_into_the_spaces_of_its_teacher() {
     let report = String::from_utf8(bytes(&small.path("tower/tower.json"))).unwrap();
     let other = report.replace("made-up", "another");
     std::fs::write(small.path("tower/tower.json"), other).unwrap();
-    let error = small.error("pack @run --text @tower --out @q.pack");
+    let error = small.error("pack @run --quantize none --text @tower --out @q.pack");
     assert!(
         error.contains("its teacher is another of 8 numbers"),
         "{error}"
     );
     std::fs::write(small.path("tower/tower.json"), report).unwrap();
     std::fs::write(small.path("tower/model.onnx"), "short").unwrap();
-    let error = small.error("pack @run --text @tower --out @q.pack");
+    let error = small.error("pack @run --quantize none --text @tower --out @q.pack");
     assert!(error.contains("tower.json is of files of"), "{error}");
     assert!(!small.path("q.pack").exists());
 }

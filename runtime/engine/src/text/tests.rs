@@ -65,6 +65,7 @@ fn a_folder_without_the_files_is_named() {
 fn files_of_another_kind_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("tokenizer.json"), "{}").unwrap();
+    std::fs::write(dir.path().join("model.onnx"), "no model").unwrap();
     let error = TextTower::open(dir.path()).unwrap_err();
     assert!(
         error

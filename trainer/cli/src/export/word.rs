@@ -282,8 +282,8 @@ mod tests {
 
     #[test]
     fn each_row_has_a_scale_of_its_own() {
-        let (bytes, scales) = to_bytes(&[1.0, -2.0, 0.01, 0.005, 0.0, 0.0], 2);
-        assert_eq!(bytes, [64, -127, 127, 64, 0, 0]);
+        let (bytes, scales) = to_bytes(&[1.1, -2.0, 0.01, 0.006, 0.0, 0.0], 2);
+        assert_eq!(bytes, [70, -127, 127, 76, 0, 0]);
         assert!((scales[0] - 2.0 / 127.0).abs() < 1e-9);
         assert!((scales[1] - 0.01 / 127.0).abs() < 1e-9);
         assert!(scales[2] > 0.0);

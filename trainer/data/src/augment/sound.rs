@@ -13,6 +13,10 @@ const PIVOT_HZ: f32 = 1_000.0;
 /// How much of a sample of noise is in the next, at most: from white noise to the hum of a room.
 const MOST_COLOUR: f32 = 0.95;
 
+/// Mean power that counts as none: 120 decibels below full scale, less than any microphone's noise.
+/// What a decoder or a filter leaves of silence would be made as loud as the sound it is added to.
+const SILENCE: f64 = 1e-12;
+
 /// How strongly sound is changed; 0 everywhere leaves it as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -99,7 +103,7 @@ impl SoundAugmenter {
 /// is repeated or cut off to the first one's length. Nothing is added to silence.
 pub fn mix(samples: &mut [f32], other: &[f32], over_db: f32) {
     let (own, others) = (power(samples), power(other));
-    if own == 0.0 || others == 0.0 {
+    if own < SILENCE || others < SILENCE {
         return;
     }
     let gain = (own / others).sqrt() as f32 / amplitude(over_db);
@@ -281,6 +285,17 @@ mod tests {
         {
             assert!((a - b).abs() < 0.01, "{n}: {a} {b}");
         }
+    }
+
+    #[test]
+    fn what_is_left_of_silence_is_silence() {
+        let sound: Vec<f32> = (0..100).map(|n| (n as f32).sin()).collect();
+        let mut mixed = sound.clone();
+        mix(&mut mixed, &[1e-30; 100], 0.0);
+        assert_eq!(mixed, sound);
+        let mut silent = [1e-30; 100];
+        mix(&mut silent, &sound, 0.0);
+        assert_eq!(silent, [1e-30; 100]);
     }
 
     #[test]
