@@ -79,6 +79,7 @@ fn files_of_another_kind_are_refused() {
         "vocab": {"[UNK]": 0}}, "padding": null, "truncation": null, "added_tokens": [],
         "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null}"###;
     std::fs::write(dir.path().join("tokenizer.json"), tokenizer).unwrap();
+    std::fs::remove_file(dir.path().join("model.onnx")).unwrap();
     let error = TextTower::open(dir.path()).unwrap_err();
     assert!(matches!(&error, TextError::Read { path, .. } if path.ends_with("model.onnx")));
 
