@@ -65,7 +65,7 @@ pub struct Args {
     /// Names of its outputs: CSV with a column display_name, name, label or class, or a name a line.
     #[arg(long, value_name = "LABELS.csv")]
     names: PathBuf,
-    /// What it was trained with, as data: the keys of a recipe's [front_end].
+    /// What it was trained with, as data: the keys of a recipe's `front_end`.
     #[arg(long, value_name = "FE.toml")]
     front_end: PathBuf,
     /// Folder with the text model, model.onnx and tokenizer.json.
