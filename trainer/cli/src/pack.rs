@@ -293,7 +293,8 @@ impl Contents {
         Ok(())
     }
 
-    /// A class that two encoders know by the same words is one class of both.
+    /// A class that two encoders know by the same words is one class of both, whatever their data call
+    /// it.
     fn add_classes(
         &mut self,
         modality: Modality,
@@ -310,13 +311,22 @@ impl Contents {
                     class: class.clone(),
                     modalities: vec![modality],
                 }),
-                Some(known) if known.class != *class => {
-                    bail!("class {:?} is another in an earlier training", class.name)
+                Some(known) if known.class.prompts != class.prompts => bail!(
+                    "class {:?} is said as {:?} in an earlier training, expected {:?}",
+                    class.name,
+                    known.class.prompts,
+                    class.prompts
+                ),
+                Some(known) => {
+                    for label in &class.labels {
+                        if !known.class.labels.contains(label) {
+                            known.class.labels.push(label.clone());
+                        }
+                    }
+                    if !known.modalities.contains(&modality) {
+                        known.modalities.push(modality);
+                    }
                 }
-                Some(known) if !known.modalities.contains(&modality) => {
-                    known.modalities.push(modality);
-                }
-                Some(_) => {}
             }
         }
         for prompt in &background.prompts {

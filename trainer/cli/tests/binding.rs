@@ -96,8 +96,19 @@ fn words_name_sound_that_only_ever_met_pictures() {
     let report: serde_json::Value = serde_json::from_slice(&bytes(&small.path("r.json"))).unwrap();
     assert!(report.to_string().contains("recall"), "{report}");
 
+    // What one set calls "1" may be "one" in another: it is one class all the same, by its words.
+    let copy = small.path("sound/recipe.toml");
+    let recipe = std::fs::read_to_string(&copy).unwrap();
+    let renamed = recipe.replace("labels = [\"1\"]", "labels = [\"1\", \"one\"]");
+    assert_ne!(recipe, renamed);
+    std::fs::write(&copy, renamed).unwrap();
     small.ok("pack @picture @sound --name both --out @p.pack");
+    std::fs::write(&copy, &recipe).unwrap();
     let pack = Pack::from_bytes(&bytes(&small.path("p.pack"))).unwrap();
+    let classes = pack.member(&pack.manifest().classes).unwrap();
+    let classes = String::from_utf8(classes.to_vec()).unwrap();
+    assert_eq!(classes.matches("[[class]]").count(), 3, "{classes}");
+    assert!(classes.contains("labels = [\"1\", \"one\"]"), "{classes}");
     let manifest = pack.manifest();
     let senses: Vec<Modality> = manifest.encoders.iter().map(|e| e.modality).collect();
     assert_eq!(senses, [Modality::Image, Modality::Audio]);
