@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use sensorium_data::batch::random_of;
 use sensorium_engine::text::TextTower;
 use sensorium_model::word::WordConfig;
@@ -104,8 +104,10 @@ pub struct Report {
     pub corpora: Vec<Source>,
     /// Texts that it learned from.
     pub training_texts: usize,
-    /// One of so many head words was held out.
+    /// One of so many texts was held out.
     pub hold_out_one_in: u64,
+    /// One of so many head words was held out.
+    pub hold_out_words_one_in: u64,
     /// The command, without the machine's paths.
     pub command: String,
     /// Its seed.
@@ -116,8 +118,10 @@ pub struct Report {
     pub model_bytes: usize,
     /// Bytes of `tokenizer.json`.
     pub tokenizer_bytes: usize,
-    /// What was measured with both files, in bytes as they are shipped.
+    /// What was measured with both files, in bytes as they are shipped, on texts held out.
     pub held_out: Nearness,
+    /// The same on texts of words held out.
+    pub unseen_words: Nearness,
 }
 
 /// One source of texts.
@@ -143,9 +147,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let Phrases {
         training,
         mut held_out,
+        mut unseen_words,
         mut names,
     } = phrases;
     held_out.truncate(MEASURED);
+    unseen_words.truncate(MEASURED);
     names.truncate(measure::CHOICES);
     let dimensions = recipe.tower;
     let path = args.text_model.join("tokenizer.json");
@@ -221,20 +227,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     run.write("checkpoint.safetensors", &weights.to_bytes()?)?;
     let onnx = to_onnx(&weights, &config)?;
     run.write("model.onnx", &onnx)?;
-    let held_out = shipped(
-        &args.out,
-        (held_out.as_slice(), watched.rows.chunks_exact(dim)),
-        &names,
-        ask,
-    )?;
-    let report = report(
-        &recipe,
-        &facts,
-        [onnx.len(), vocabulary.json().len()],
-        held_out,
-    );
+    let nearness = shipped(&args.out, [&held_out, &unseen_words], &names, ask)?;
+    let bytes = [onnx.len(), vocabulary.json().len()];
+    let report = report(&recipe, &facts, bytes, nearness);
     run.write_json("tower.json", &report)?;
-    println!("{}", serde_json::to_string_pretty(&report.held_out)?);
+    println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -268,30 +265,25 @@ fn alone(
     Ok(rows.concat())
 }
 
-/// Measures the files of a folder as a device reads them.
-fn shipped<'a>(
+/// Measures the files of a folder as a device reads them, on two lists of texts.
+fn shipped(
     dir: &Path,
-    (held_out, teacher): (&[String], impl Iterator<Item = &'a [f32]>),
+    texts: [&[String]; 2],
     names: &[String],
     ask: impl Fn(&[String]) -> anyhow::Result<Vec<Vec<f32>>>,
-) -> anyhow::Result<Nearness> {
-    ensure!(!names.is_empty(), "no name is held out");
+) -> anyhow::Result<[Nearness; 2]> {
     let tower = TextTower::open(dir).with_context(|| format!("reading {dir:?} back"))?;
     let embed = |texts: &[String]| {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         tower.embed(&texts)
     };
-    let [of_phrases, of_names] = [embed(held_out)?, embed(names)?];
-    let teacher: Vec<Vec<f32>> = teacher.map(<[f32]>::to_vec).collect();
-    let phrases = Both {
-        student: &of_phrases,
-        teacher: &teacher,
+    let both = |texts: &[String]| anyhow::Ok((embed(texts)?, ask(texts)?));
+    let names = both(names)?;
+    let near = |texts: &[String]| -> anyhow::Result<Nearness> {
+        let phrases = both(texts)?;
+        Ok(nearness(Both::of(&phrases), Both::of(&names)))
     };
-    let names = Both {
-        student: &of_names,
-        teacher: &ask(names)?,
-    };
-    Ok(nearness(phrases, names))
+    Ok([near(texts[0])?, near(texts[1])?])
 }
 
 fn command(args: &Args) -> String {
@@ -303,7 +295,12 @@ fn command(args: &Args) -> String {
     format!("sensorium-train distil {name} --seed {}", args.seed)
 }
 
-fn report(recipe: &Recipe, facts: &Facts, bytes: [usize; 2], held_out: Nearness) -> Report {
+fn report(
+    recipe: &Recipe,
+    facts: &Facts,
+    bytes: [usize; 2],
+    [held_out, unseen_words]: [Nearness; 2],
+) -> Report {
     let corpora = recipe.corpora.iter().map(|corpus| Source {
         name: corpus.name.clone(),
         licence: corpus.licence.clone(),
@@ -315,12 +312,14 @@ fn report(recipe: &Recipe, facts: &Facts, bytes: [usize; 2], held_out: Nearness)
         corpora: corpora.collect(),
         training_texts: facts.training_texts,
         hold_out_one_in: recipe.hold_out_one_in,
+        hold_out_words_one_in: recipe.hold_out_words_one_in,
         command: facts.command.clone(),
         seed: facts.seed,
         tower: facts.config,
         model_bytes: bytes[0],
         tokenizer_bytes: bytes[1],
         held_out,
+        unseen_words,
     }
 }
 

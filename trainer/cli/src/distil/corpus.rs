@@ -1,7 +1,9 @@
 //! The texts that a small tower learns from, and those that it is measured on.
 //!
-//! A text is held out if the word at its head is, which a hash of the word decides: no template shows
-//! a word that another holds out, whatever the seed, and a new source does not move old words.
+//! Some texts are held out, and all texts of some words: a tower is measured on prompts that it never
+//! saw and, apart, on words that it never saw. A hash of the text, or of the word at its head, decides,
+//! whatever the seed, so that a new source does not move old ones. What classes are called, the names
+//! that are chosen among, is held out as it stands; templates may show it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,22 +29,28 @@ const MIXED: u64 = 2;
 /// Of all random numbers, these put the texts into their order.
 const ORDER: u64 = u64::MAX;
 
+/// Of words, so many times as large a share is held out as they stand as of other texts.
+const NAMES: u64 = 2;
+
 /// Texts, each once, in an order that a seed decides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Phrases {
     /// To learn from.
     pub training: Vec<String>,
-    /// To measure with.
+    /// To measure with: never learned from, unlike most of their words.
     pub held_out: Vec<String>,
-    /// Of these, names alone: what classes are called.
+    /// Texts at whose head is a word that no text to learn from has there.
+    pub unseen_words: Vec<String>,
+    /// Of the texts held out, words alone: what classes are called.
     pub names: Vec<String>,
 }
 
 /// Texts of one source on their way.
 struct Gather {
-    one_in: u64,
-    training: BTreeSet<String>,
-    held_out: BTreeSet<String>,
+    texts_one_in: u64,
+    words_one_in: u64,
+    known: BTreeSet<String>,
+    unseen_words: BTreeSet<String>,
     names: BTreeSet<String>,
 }
 
@@ -59,9 +67,10 @@ impl Phrases {
         seed: u64,
     ) -> anyhow::Result<Self> {
         let mut gather = Gather {
-            one_in: recipe.hold_out_one_in,
-            training: BTreeSet::new(),
-            held_out: BTreeSet::new(),
+            texts_one_in: recipe.hold_out_one_in,
+            words_one_in: recipe.hold_out_words_one_in,
+            known: BTreeSet::new(),
+            unseen_words: BTreeSet::new(),
             names: BTreeSet::new(),
         };
         for (index, corpus) in recipe.corpora.iter().enumerate() {
@@ -71,14 +80,17 @@ impl Phrases {
                 .source(corpus, &from, random)
                 .with_context(|| format!("corpus {:?}", corpus.name))?;
         }
-        // A text of a held-out word may be one of another word too.
         let Gather {
-            mut training,
-            held_out,
+            mut known,
+            unseen_words,
             names,
             ..
         } = gather;
-        training.retain(|text| !held_out.contains(text));
+        // A text of a word that is held out may be one of another word too.
+        known.retain(|text| !unseen_words.contains(text));
+        let is_held_out =
+            |text: &String| names.contains(text) || is_one_in(recipe.hold_out_one_in, "text", text);
+        let (held_out, training) = known.into_iter().partition(is_held_out);
         let ordered = |texts: BTreeSet<String>, part| {
             let mut texts: Vec<String> = texts.into_iter().collect();
             texts.shuffle(&mut random_of(seed, ORDER, part));
@@ -88,12 +100,23 @@ impl Phrases {
             training: ordered(training, 0),
             held_out: ordered(held_out, 1),
             names: ordered(names, 2),
+            unseen_words: ordered(unseen_words, 3),
         };
         ensure!(
-            !texts.training.is_empty() && !texts.held_out.is_empty(),
-            "the corpora give {} texts to learn from and {} held out, expected some of each",
+            ![
+                &texts.training,
+                &texts.held_out,
+                &texts.unseen_words,
+                &texts.names
+            ]
+            .iter()
+            .any(|texts| texts.is_empty()),
+            "the corpora give {} texts to learn from, {} held out, {} of them names, and {} of words \
+             held out, expected some of each",
             texts.training.len(),
-            texts.held_out.len()
+            texts.held_out.len(),
+            texts.names.len(),
+            texts.unseen_words.len()
         );
         Ok(texts)
     }
@@ -111,11 +134,11 @@ fn source(corpus: &Corpus, recipe: &Path, data: Option<&Path>) -> anyhow::Result
     Ok(data.join(&corpus.from))
 }
 
-/// Whether texts of a word are held out.
-fn is_held_out(word: &str, one_in: u64) -> bool {
-    let digest = Sha256::digest(word.to_lowercase());
+/// Whether a word or text is one of so many, chosen for some use.
+fn is_one_in(many: u64, of: &str, text: &str) -> bool {
+    let digest = Sha256::digest(format!("{of} {}", text.to_lowercase()));
     let first = digest.first_chunk().copied().unwrap_or_default();
-    u64::from_le_bytes(first).is_multiple_of(one_in)
+    u64::from_le_bytes(first).is_multiple_of(many)
 }
 
 /// A whole number of times that is `times` on average.
@@ -134,12 +157,9 @@ impl Gather {
             Texts::Lines { templates } => {
                 let templates = parse(templates)?;
                 for line in list::lines(from)? {
-                    let held_out = is_held_out(&line, self.one_in);
-                    if held_out {
-                        self.names.insert(line.clone());
-                    }
+                    self.name(&line);
                     for template in &templates {
-                        self.add(template.fill(|_| &line), held_out);
+                        self.add(template.fill(|_| &line), &line);
                     }
                 }
             }
@@ -172,11 +192,24 @@ impl Gather {
         Ok(())
     }
 
-    fn add(&mut self, text: String, held_out: bool) {
-        match held_out {
-            true => self.held_out.insert(text),
-            false => self.training.insert(text),
+    fn is_unseen(&self, word: &str) -> bool {
+        is_one_in(self.words_one_in, "word", word)
+    }
+
+    /// Adds a text of a word.
+    fn add(&mut self, text: String, word: &str) {
+        match self.is_unseen(word) {
+            true => self.unseen_words.insert(text),
+            false => self.known.insert(text),
         };
+    }
+
+    /// Some words are names, which nothing is learned from as they stand.
+    fn name(&mut self, word: &str) {
+        if is_one_in(self.texts_one_in.div_ceil(NAMES), "name", word) && !self.is_unseen(word) {
+            self.names.insert(word.to_owned());
+            self.known.insert(word.to_owned());
+        }
     }
 
     /// Words of a kind, each in some templates.
@@ -192,13 +225,12 @@ impl Gather {
         let fitting = templates.iter().filter(|t| t.slots().any(|s| s == slot));
         let fitting: Vec<&Template> = fitting.collect();
         for lemma in words.lemmas.iter().filter(|lemma| is_typed(&lemma.word)) {
-            let held_out = is_held_out(&lemma.word, self.one_in);
-            if held_out && lemma.is_common {
-                self.names.insert(lemma.word.clone());
+            if lemma.is_common {
+                self.name(&lemma.word);
             }
             let times = whole(if lemma.is_common { common } else { rare }, random);
             for template in fitting.choose_multiple(random, times) {
-                self.add(template.fill(|_| &lemma.word), held_out);
+                self.add(template.fill(|_| &lemma.word), &lemma.word);
             }
         }
     }
@@ -212,7 +244,6 @@ impl Gather {
         random: &mut ChaCha8Rng,
     ) {
         for synset in &words.synsets {
-            let held_out = is_held_out(&synset.words[0], self.one_in);
             // Later parts of a definition add detail that nobody types.
             let first = synset.definition.split(';').next().unwrap_or_default();
             let texts = [(definitions, first)].into_iter();
@@ -220,13 +251,13 @@ impl Gather {
             for (share, text) in texts {
                 let length = text.split_whitespace().count();
                 if random.random_bool(share) && (2..=longest).contains(&length) {
-                    self.add(text.trim().to_owned(), held_out);
+                    self.add(text.trim().to_owned(), &synset.words[0]);
                 }
             }
         }
     }
 
-    /// Phrases of several words: all held out, or none.
+    /// Phrases of several words, all of them known, or none.
     fn mixtures(
         &mut self,
         dictionary: &BTreeMap<Kind, Words>,
@@ -234,23 +265,21 @@ impl Gather {
         count: usize,
         random: &mut ChaCha8Rng,
     ) -> anyhow::Result<()> {
-        let words_of = |held_out: bool| -> BTreeMap<Kind, Vec<&str>> {
+        let words_of = |unseen: bool| -> BTreeMap<Kind, Vec<&str>> {
             dictionary
                 .iter()
                 .map(|(kind, words)| {
                     let wanted = words.lemmas.iter().filter(|lemma| {
                         let is_plain = lemma.word.chars().all(|c| c.is_ascii_lowercase());
-                        lemma.is_common
-                            && is_plain
-                            && is_held_out(&lemma.word, self.one_in) == held_out
+                        lemma.is_common && is_plain && self.is_unseen(&lemma.word) == unseen
                     });
                     (*kind, wanted.map(|lemma| lemma.word.as_str()).collect())
                 })
                 .collect()
         };
-        let [training, held_out] = [words_of(false), words_of(true)];
-        let share = count / self.one_in as usize;
-        for (words, count, is_held_out) in [(training, count, false), (held_out, share, true)] {
+        let [known, unseen] = [words_of(false), words_of(true)];
+        let share = count / self.words_one_in as usize;
+        for (words, count, is_unseen) in [(known, count, false), (unseen, share, true)] {
             for _ in 0..count {
                 let template = templates.choose(random).context("there is no mixture")?;
                 let drawn: Option<Vec<&str>> = template
@@ -263,7 +292,10 @@ impl Gather {
                 let drawn = drawn.context("a kind has no common words to mix")?;
                 let mut drawn = drawn.into_iter();
                 let text = template.fill(|_| drawn.next().unwrap_or_default());
-                self.add(text, is_held_out);
+                match is_unseen {
+                    true => self.unseen_words.insert(text),
+                    false => self.known.insert(text),
+                };
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! How near a small tower is to its teacher, on texts whose words it never saw.
+//! How near a small tower is to its teacher, on texts that it never saw.
 
 use sensorium_core::bank::normalize;
 use sensorium_kernels::dot_f32;
@@ -10,7 +10,7 @@ pub const CHOICES: usize = 1000;
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Nearness {
-    /// Held-out texts.
+    /// Texts.
     pub texts: usize,
     /// Mean cosine to the teacher's embedding of the same text.
     pub cosine: f64,
@@ -18,12 +18,12 @@ pub struct Nearness {
     pub cosine_of_nine_in_ten: f64,
     /// Mean cosine when the mean over these texts is subtracted on either side.
     pub cosine_centred: f64,
-    /// Held-out names that are chosen among.
+    /// Names that are chosen among.
     pub choices: usize,
-    /// Share of held-out phrases for which both choose the same name, each by its own embeddings,
+    /// Share of phrases for which both choose the same name, each by its own embeddings,
     /// centred.
     pub same_choice: f64,
-    /// Share of held-out phrases, as the teacher embeds them, for which the small tower's names lead
+    /// Share of phrases, as the teacher embeds them, for which the small tower's names lead
     /// to the same choice as the teacher's: a frozen encoder bound to the teacher meets typed names.
     pub same_choice_of_names: f64,
     /// Share of names whose own embedding by the teacher is nearest to the small tower's.
@@ -39,7 +39,12 @@ pub struct Both<'a> {
     pub teacher: &'a [Vec<f32>],
 }
 
-impl Both<'_> {
+impl<'a> Both<'a> {
+    /// The small tower's, then the large one's.
+    pub fn of((student, teacher): &'a (Vec<Vec<f32>>, Vec<Vec<f32>>)) -> Self {
+        Self { student, teacher }
+    }
+
     fn cosines(&self) -> Vec<f64> {
         let pairs = self.student.iter().zip(self.teacher);
         pairs.map(|(a, b)| f64::from(dot_f32(a, b))).collect()

@@ -23,8 +23,10 @@ pub struct Recipe {
     /// What the texts are made of.
     #[serde(rename = "corpus")]
     pub corpora: Vec<Corpus>,
-    /// One of so many head words is held out, with all texts made of it.
+    /// One of so many texts is held out.
     pub hold_out_one_in: u64,
+    /// One of so many head words is held out, with all texts made of it.
+    pub hold_out_words_one_in: u64,
     /// How it is trained.
     pub training: Training,
     /// How much it counts to be nearer to the teacher's embedding of a text than to those of the
@@ -165,9 +167,12 @@ impl Recipe {
             let found = self.contrast;
             return Some(format!("contrast is {found}, expected a number from 0 on"));
         }
-        if self.hold_out_one_in < 2 {
-            let found = self.hold_out_one_in;
-            return Some(format!("hold_out_one_in is {found}, expected at least 2"));
+        let shares = [
+            ("hold_out_one_in", self.hold_out_one_in),
+            ("hold_out_words_one_in", self.hold_out_words_one_in),
+        ];
+        if let Some((name, found)) = shares.into_iter().find(|(_, many)| *many < 2) {
+            return Some(format!("{name} is {found}, expected at least 2"));
         }
         if self.corpora.is_empty() {
             return Some("it has no [[corpus]]".into());
@@ -254,6 +259,7 @@ mod tests {
     const RECIPE: &str = r#"
         name = "words"
         hold_out_one_in = 40
+        hold_out_words_one_in = 200
         [teacher]
         model = "all-MiniLM-L6-v2"
         licence = "Apache-2.0"
