@@ -19,7 +19,7 @@ use crate::anchor::spec::open_space;
 use crate::export::{OnnxEncoder, export};
 use crate::quantize::Quantize;
 use crate::recipe::Recipe;
-use crate::run::RunDir;
+use crate::run::{RunDir, TRUNK};
 use crate::samples::Samples;
 use crate::table;
 
@@ -94,7 +94,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         recipe.reword(&classes, path)?;
         anchor.learn(&recipe.classes, args.text_model.as_deref())?;
     }
-    let samples = Samples::open(&recipe, &args.data, &args.cache_folder())?;
+    let trunk = recipe.trunk.as_ref().map(|_| run.path(TRUNK));
+    let samples = Samples::open(&recipe, &args.data, trunk.as_deref(), &args.cache_folder())?;
     let split = samples.split(&recipe.split, facts.fold)?;
     ensure!(
         split.held_out_groups == facts.held_out_groups

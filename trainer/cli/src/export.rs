@@ -156,7 +156,7 @@ pub fn export(run: &RunDir, quantize: Quantize) -> anyhow::Result<Exported> {
         inputs = through_trunk(run, trunk, &shape, &examples)?;
         let path = run.path(TRUNK);
         let bytes = std::fs::read(&path).with_context(|| format!("reading {path:?}"))?;
-        onnx = graft(&bytes, trunk.output.as_ref(), &onnx)?;
+        onnx = graft(&bytes, trunk.output(), &onnx)?;
     }
     let original = run.encoder::<Inference>(&Default::default())?;
     let expected = compare::embed(&original, &inputs);
@@ -205,7 +205,7 @@ fn through_trunk(
 ) -> anyhow::Result<Vec<f32>> {
     let shape = [&[1], shape].concat();
     let model = Model::open(&run.path(TRUNK))?;
-    let runner = model.prepare(Some(std::slice::from_ref(&shape)), trunk.output.as_ref())?;
+    let runner = model.prepare(Some(std::slice::from_ref(&shape)), trunk.output())?;
     let features = examples.iter().map(|example| {
         let (features, _) = runner.run(vec![Tensor::from_shape(&shape, example)?])?;
         Ok(features)

@@ -166,7 +166,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             .context("starting the threads")?;
     }
 
-    let samples = Samples::open(&recipe, &args.data, &cache_folder(args))?;
+    let images = match &args.images {
+        None => None,
+        Some(path) => {
+            let cache = AnchorCache::open(&cache_folder(args))?;
+            let text_model = args.text_model.as_deref();
+            Some((open_space(path, &args.data, text_model, &cache)?, cache))
+        }
+    };
+    let trunk = recipe.trunk.as_ref().map(|trunk| {
+        let space = images.as_ref().map(|(space, _)| &**space);
+        trunk.file(&args.data, space, &AnchorCache::open(&cache_folder(args))?)
+    });
+    let trunk = trunk.transpose()?;
+    let samples = Samples::open(&recipe, &args.data, trunk.as_deref(), &cache_folder(args))?;
     let mut split = samples.split(&recipe.split, args.fold)?;
     split
         .leave_out(&args.leave_out, |item| &samples.items()[item].group)
@@ -184,14 +197,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         recipe.training.batch
     );
 
-    let images = match &args.images {
-        None => None,
-        Some(path) => {
-            let cache = AnchorCache::open(&cache_folder(args))?;
-            let text_model = args.text_model.as_deref();
-            Some((open_space(path, &args.data, text_model, &cache)?, cache))
-        }
-    };
     let teacher = match &args.teacher {
         None => None,
         Some(path) => {
@@ -218,10 +223,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ("recipe.toml", &copy),
         ("anchor.safetensors", &anchor_bytes),
     ];
-    let trunk = recipe.trunk.as_ref().map(|trunk| {
-        let path = args.data.join(&trunk.file);
-        std::fs::read(&path).with_context(|| format!("reading the trunk {path:?}"))
-    });
+    let read = |path| std::fs::read(&path).with_context(|| format!("reading the trunk {path:?}"));
+    let trunk = trunk.map(read);
     let trunk = trunk.transpose()?;
     files.extend(trunk.iter().map(|bytes| (TRUNK, &bytes[..])));
     let run = RunDir::begin(&args.out, &files, &facts, args.restart)?;

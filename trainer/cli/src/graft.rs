@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use prost::Message;
 use thiserror::Error;
-use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto};
+use tract_onnx::pb::attribute_proto::AttributeType;
+use tract_onnx::pb::tensor_shape_proto::dimension;
+use tract_onnx::pb::type_proto::Value;
+use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto};
 
 use crate::anchor::model::Output;
 
@@ -67,6 +70,62 @@ pub enum GraftError {
 ///
 /// Files that do not fit each other.
 pub fn graft(trunk: &[u8], output: Option<&Output>, head: &[u8]) -> Result<Vec<u8>, GraftError> {
+    grown(trunk, head, |graph, head| {
+        let joint = output_of(graph, output)?;
+        join(graph, head, &joint)
+    })
+}
+
+/// As [`graft`], but the only output is another one of the trunk's and, after it in each row, what the
+/// head gives. Both are `[N, numbers]`.
+///
+/// # Errors
+///
+/// Those of [`graft`].
+pub fn beside(
+    trunk: &[u8],
+    kept: Option<&Output>,
+    joint: Option<&Output>,
+    head: &[u8],
+) -> Result<Vec<u8>, GraftError> {
+    grown(trunk, head, |graph, head| {
+        let (kept, joint) = (output_of(graph, kept)?, output_of(graph, joint)?);
+        join(graph, head, &joint)?;
+        let Some(mut output) = graph.output.pop() else {
+            return Ok(());
+        };
+        let both = format!("{kept}_beside_{}", output.name);
+        let head = std::mem::replace(&mut output.name, both);
+        graph.node.push(NodeProto {
+            op_type: "Concat".to_owned(),
+            name: output.name.clone(),
+            input: vec![kept, head],
+            output: vec![output.name.clone()],
+            attribute: vec![AttributeProto {
+                name: "axis".to_owned(),
+                r#type: AttributeType::Int.into(),
+                i: 1,
+                ..AttributeProto::default()
+            }],
+            ..NodeProto::default()
+        });
+        if let Some(Value::TensorType(tensor)) =
+            output.r#type.as_mut().and_then(|t| t.value.as_mut())
+            && let Some(row) = tensor.shape.as_mut().and_then(|shape| shape.dim.get_mut(1))
+        {
+            row.value = Some(dimension::Value::DimParam("kept_and_given".to_owned()));
+        }
+        graph.output = vec![output];
+        Ok(())
+    })
+}
+
+/// A trunk with a head joined to it.
+fn grown(
+    trunk: &[u8],
+    head: &[u8],
+    join: impl FnOnce(&mut GraphProto, GraphProto) -> Result<(), GraftError>,
+) -> Result<Vec<u8>, GraftError> {
     let mut model = decoded(trunk, "trunk")?;
     let head = decoded(head, "head")?;
     let version = version_of(&model.opset_import);
@@ -82,8 +141,7 @@ pub fn graft(trunk: &[u8], output: Option<&Output>, head: &[u8]) -> Result<Vec<u
         let name = tensor.name.clone();
         return Err(GraftError::External { name });
     }
-    let joint = output_of(trunk, output)?;
-    join(trunk, head, &joint)?;
+    join(trunk, head)?;
     prune(trunk);
     Ok(model.encode_to_vec())
 }

@@ -51,8 +51,13 @@ pub struct Item {
 }
 
 impl Samples {
-    /// Opens the sets of a recipe. What a trunk computes is kept in the cache.
-    pub fn open(recipe: &Recipe, dir: &Path, cache: &Path) -> anyhow::Result<Self> {
+    /// Opens the sets of a recipe, and its trunk's file; what a trunk computes is kept in the cache.
+    pub fn open(
+        recipe: &Recipe,
+        dir: &Path,
+        trunk: Option<&Path>,
+        cache: &Path,
+    ) -> anyhow::Result<Self> {
         let sets = recipe
             .data
             .iter()
@@ -85,12 +90,12 @@ impl Samples {
         let augmenters = recipe.augmentation.check()?;
         let extractor = Extractor::new(&recipe.front_end, sense, augmenters)?;
         let shape = recipe.encoder.input_shape();
-        let trunk = match &recipe.trunk {
-            None => None,
-            Some(trunk) => {
+        let trunk = match (&recipe.trunk, trunk) {
+            (Some(trunk), Some(file)) => {
                 let cache = AnchorCache::open(cache)?;
-                Some(trunk.open(dir, &extractor.output_shape(), shape[0], &cache)?)
+                Some(trunk.open(file, &extractor.output_shape(), shape[0], &cache)?)
             }
+            _ => None,
         };
         Ok(Self {
             tally: Tally::new(items.len()),

@@ -1,11 +1,14 @@
 //! A trunk: a frozen net, trained by others on pictures, whose features an encoder is given.
 //!
 //! ```text
-//! front end ─▶ trunk (frozen, ONNX) ─▶ features ─▶ encoder: dropout, linear ─▶ L2 ─▶ embedding
+//! front end ─▶ trunk (frozen, ONNX) ─▶ features ─▶ encoder: dropout, linear ─▶ + ─▶ L2 ─▶ embedding
+//!                       │                                                      ▲
+//!                       └─▶ the anchor's head, as for a picture (with_anchor) ─┘
 //! ```
 //!
 //! With few pairs, a linear layer on features that see edges and shapes already is more than a net
-//! that has to learn those as well.
+//! that has to learn those as well; and where another sense's frames look much like pictures, what the
+//! anchor makes of them is more than a linear layer can learn anew.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +19,7 @@ use tract_onnx::prelude::Tensor;
 
 use crate::anchor::cache::{AnchorCache, Key, Store};
 use crate::anchor::model::{Model, Output, Runner};
+use crate::anchor::space::{AnchorSpace, Identity};
 
 /// `[trunk]` of a recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +30,10 @@ pub struct TrunkConfig {
     /// Its features, if it has several outputs.
     #[serde(default)]
     pub output: Option<Output>,
+    /// Whether it also gives, behind its features, what the anchor of pictures makes of the same
+    /// input, whose classifier it has to be. For an encoder with `skip`.
+    #[serde(default)]
+    pub with_anchor: bool,
 }
 
 /// A trunk, and features that it gave before.
@@ -37,6 +45,35 @@ pub struct Trunk {
 }
 
 impl TrunkConfig {
+    /// The net's file: the one among the data sets, or one in the cache, the anchor's classifier with
+    /// two outputs as one.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or written, or an anchor that is made of another net.
+    pub fn file(
+        &self,
+        dir: &Path,
+        anchor: Option<&dyn AnchorSpace>,
+        cache: &AnchorCache,
+    ) -> anyhow::Result<PathBuf> {
+        let path = dir.join(&self.file);
+        if !self.with_anchor {
+            return Ok(path);
+        }
+        let anchor = anchor.context("trunk.with_anchor is for a recipe that binds to images")?;
+        let joined = || anchor.beside(&path, self.output.as_ref());
+        let onnx = joined().with_context(|| format!("trunk {path:?}"))?;
+        let id = Identity::new("trunk").bytes("file", &onnx).finish();
+        cache.file(&format!("{id}-trunk.onnx"), &onnx)
+    }
+
+    /// Which output of that file it is.
+    pub fn output(&self) -> Option<&Output> {
+        // Of two that are one there is but one.
+        self.output.as_ref().filter(|_| !self.with_anchor)
+    }
+
     /// Loads the net, which is given inputs of this shape and gives as many features; those that it
     /// gave are kept in the cache.
     ///
@@ -45,23 +82,22 @@ impl TrunkConfig {
     /// A file that is missing or does not fit.
     pub fn open(
         &self,
-        dir: &Path,
+        path: &Path,
         input: &[usize],
         features: usize,
         cache: &AnchorCache,
     ) -> anyhow::Result<Trunk> {
-        let path = dir.join(&self.file);
         let open = || -> anyhow::Result<Trunk> {
-            let model = Model::open(&path)?;
+            let model = Model::open(path)?;
             let shape = [&[1], input].concat();
-            let runner = model.prepare(Some(std::slice::from_ref(&shape)), self.output.as_ref())?;
+            let runner = model.prepare(Some(std::slice::from_ref(&shape)), self.output())?;
             let (given, _) = runner.run(vec![Tensor::zero::<f32>(&shape)?])?;
             ensure!(
                 given.len() == features,
                 "it gives {} features, expected {features}, what the encoder takes",
                 given.len()
             );
-            let id = format!("{}-{}", model.digest(), output_name(self.output.as_ref()));
+            let id = format!("{}-{}", model.digest(), output_name(self.output()));
             Ok(Trunk {
                 runner,
                 input: input.to_vec(),
@@ -129,6 +165,7 @@ mod tests {
         TrunkConfig {
             file: "image.onnx".into(),
             output: Some(Output::Name("rows".into())),
+            with_anchor: false,
         }
     }
 
@@ -136,7 +173,9 @@ mod tests {
     fn features_are_the_nets_and_are_kept() {
         let tiny = Tiny::new();
         let cache = AnchorCache::open(&tiny.path("cache")).unwrap();
-        let trunk = config().open(tiny.dir(), &[3, 2, 2], 4, &cache).unwrap();
+        let trunk = config()
+            .open(&tiny.path("image.onnx"), &[3, 2, 2], 4, &cache)
+            .unwrap();
         let stored = || -> u64 {
             let files = std::fs::read_dir(tiny.path("cache")).unwrap();
             files.map(|f| f.unwrap().metadata().unwrap().len()).sum()
@@ -145,7 +184,9 @@ mod tests {
         let first = trunk.features(&values).unwrap();
         assert_close(&first, &linear(&values, 4));
         let size = stored();
-        let again = config().open(tiny.dir(), &[3, 2, 2], 4, &cache).unwrap();
+        let again = config()
+            .open(&tiny.path("image.onnx"), &[3, 2, 2], 4, &cache)
+            .unwrap();
         assert_eq!(again.features(&values).unwrap(), first);
         assert_eq!(stored(), size, "nothing was computed again");
         again.features(&numbers(13)[1..]).unwrap();
@@ -157,7 +198,8 @@ mod tests {
         let tiny = Tiny::new();
         let cache = AnchorCache::open(&tiny.path("cache")).unwrap();
         let message = |config: TrunkConfig, features| {
-            let error = config.open(tiny.dir(), &[3, 2, 2], features, &cache);
+            let file = config.file(tiny.dir(), None, &cache).unwrap();
+            let error = config.open(&file, &[3, 2, 2], features, &cache);
             format!("{:#}", error.unwrap_err()).replace(&*tiny.dir().to_string_lossy(), "")
         };
         assert_eq!(

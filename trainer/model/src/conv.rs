@@ -4,6 +4,9 @@
 //! values ─▶ layer ─▶ … ─▶ layer ─▶ dropout, linear ─▶ L2 ─▶ embedding
 //! ```
 //!
+//! An encoder on what another net made may leave a way past the linear layer
+//! ([`ConvConfig::skip`]), as residual nets do (He et al. 2015).
+//!
 //! Frames of a clip go through the layers one by one until `join-frames` lays them side by side.
 
 use burn::module::{Initializer, Module, Param};
@@ -61,12 +64,17 @@ impl ConvConfig {
         let extents = self.extents()?;
         let layers = self.layers.iter().zip(&extents);
         let last = extents.last().map_or(0, Extent::len);
+        let head = match self.skip {
+            false => LinearConfig::new(last, self.output),
+            true => LinearConfig::new(last - self.output, self.output)
+                .with_initializer(Initializer::Zeros),
+        };
         Ok(ConvEncoder {
             layers: layers
                 .map(|(layer, extent)| layer.init(extent.channels, device))
                 .collect(),
             dropout: DropoutConfig::new(self.dropout).init(),
-            head: LinearConfig::new(last, self.output).init(device),
+            head: head.init(device),
             log_scale: self.scale.map(|scale| {
                 let value = scale.ln();
                 let scale: Param<Tensor<B, 1>> = Initializer::Constant { value }.init([1], device);
@@ -188,8 +196,15 @@ impl<B: FusedBackend> ConvEncoder<B> {
                 },
             };
         }
-        let x = self.dropout.forward(x.flatten::<2>(1, 3));
-        normalise(self.head.forward(x))
+        let x = x.flatten::<2>(1, 3);
+        let head = |x| self.head.forward(self.dropout.forward(x));
+        if !self.config.skip {
+            return normalise(head(x));
+        }
+        let output = self.config.output;
+        let seen = x.dims()[1] - output;
+        let beside = x.clone().narrow(1, seen, output);
+        normalise(head(x.narrow(1, 0, seen)) + beside)
     }
 }
 

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use sensorium_core::feature::Image;
 use sensorium_data::Raw;
+use sensorium_pack::write_whole;
 use sha2::{Digest, Sha256};
 
 /// What a file begins with; its last byte is the version of the form.
@@ -104,6 +105,19 @@ impl AnchorCache {
     pub fn open(dir: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(dir).with_context(|| format!("creating the cache {dir:?}"))?;
         Ok(Self(dir.to_owned()))
+    }
+
+    /// A file of the folder, made if it is not there; its path.
+    ///
+    /// # Errors
+    ///
+    /// A folder that cannot be written to.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> anyhow::Result<PathBuf> {
+        let path = self.0.join(name);
+        if !path.exists() {
+            write_whole(&path, bytes).with_context(|| format!("writing {path:?}"))?;
+        }
+        Ok(path)
     }
 
     /// The embeddings of a space, by its identity and dimensions.

@@ -9,7 +9,7 @@
 //! The centre is the mean over the names of all categories or, for a space that encoders share, over
 //! its phrases.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use rayon::prelude::*;
@@ -22,11 +22,11 @@ use super::Anchor;
 use super::cache::{AnchorCache, Key, Store};
 use super::list;
 use super::model::{Output, Pooling};
-use super::space::{AnchorSpace, Identity, centred, text_model_digest};
+use super::space::{AnchorSpace, Identity, centred, file_digest, text_model_digest};
 use super::spec::Folders;
 use super::tower::ImageTower;
 use crate::export::normalised;
-use crate::graft::graft;
+use crate::graft::{beside, graft};
 use crate::onnx::{Attribute, Graph};
 use crate::recipe::Class;
 
@@ -213,6 +213,17 @@ impl AnchorSpace for Conse {
         inputs.par_iter().map(embed).collect()
     }
 
+    fn beside(&self, net: &Path, output: Option<&Output>) -> anyhow::Result<Vec<u8>> {
+        let (path, logits) = &self.file;
+        let bytes = std::fs::read(net).with_context(|| format!("reading {net:?}"))?;
+        ensure!(
+            file_digest(path)? == file_digest(net)?,
+            "it is not {path:?}, which {:?} is made of",
+            self.name
+        );
+        Ok(beside(&bytes, output, logits.as_ref(), &self.head()?)?)
+    }
+
     fn embed_texts(&self, texts: &[&str]) -> anyhow::Result<Vec<Vec<f32>>> {
         let rows: Vec<Vec<f32>> = texts
             .par_iter()
@@ -231,6 +242,13 @@ impl Conse {
     /// A space whose pictures are made of some categories only, or a classifier that nothing can be
     /// added to.
     pub fn to_onnx(&self) -> anyhow::Result<Vec<u8>> {
+        let (path, output) = &self.file;
+        let classifier = std::fs::read(path).with_context(|| format!("reading {path:?}"))?;
+        graft(&classifier, output.as_ref(), &self.head()?).with_context(|| format!("{path:?}"))
+    }
+
+    /// From logits to embeddings, as an ONNX file.
+    fn head(&self) -> anyhow::Result<Vec<u8>> {
         let (categories, dim) = (self.rows.len(), self.centre.len());
         ensure!(
             self.top_k == categories,
@@ -249,10 +267,7 @@ impl Conse {
         let rows = graph.floats("category_rows", &[categories, dim], &centred);
         let mixture = graph.node("MatMul", "mixture", &[&shares, &rows], &[]);
         let embedding = normalised(&mut graph, &mixture);
-        let head = graph.to_bytes("conse", ("logits", &[categories]), (&embedding, &[dim]));
-        let (path, output) = &self.file;
-        let classifier = std::fs::read(path).with_context(|| format!("reading {path:?}"))?;
-        graft(&classifier, output.as_ref(), &head).with_context(|| format!("{path:?}"))
+        Ok(graph.to_bytes("conse", ("logits", &[categories]), (&embedding, &[dim])))
     }
 
     /// The words of the space: some phrases as the text model has them, and the centre.

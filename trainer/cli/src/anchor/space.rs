@@ -11,6 +11,8 @@ use sensorium_data::{Modality, Raw};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use super::model::Output;
+
 /// A frozen image-text space.
 pub trait AnchorSpace {
     /// Its name in packs.
@@ -51,6 +53,19 @@ pub trait AnchorSpace {
     fn embed_inputs(&self, _inputs: &[Vec<f32>]) -> anyhow::Result<Vec<Vec<f32>>> {
         anyhow::bail!(
             "{:?} embeds pictures only, expected a space of kind conse",
+            self.name()
+        )
+    }
+
+    /// The net that it embeds pictures with, as one ONNX file whose only output is an output of that
+    /// net and, after it, the embedding.
+    ///
+    /// # Errors
+    ///
+    /// A space that has no such net, or not that one.
+    fn beside(&self, net: &Path, _output: Option<&Output>) -> anyhow::Result<Vec<u8>> {
+        anyhow::bail!(
+            "{:?} is made of no net {net:?}, expected a space of kind conse",
             self.name()
         )
     }

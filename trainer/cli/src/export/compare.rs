@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::export::to_onnx;
     use sensorium_model::conv::{Activation, ConvConfig, LayerConfig, Norm, Pooling};
+    use sensorium_model::weights::Weights;
     use sensorium_model::{EncoderConfig, InputConfig, Sense, TowerConfig};
 
     fn wave(len: usize) -> Vec<f32> {
@@ -101,12 +102,16 @@ mod tests {
     /// Two inputs at once and one alone give what the encoder gives, and equal weights equal bytes.
     fn same_when_exported(config: &TowerConfig) {
         let encoder: Tower<Inference> = config.init(&Default::default()).unwrap();
+        same_when_written(&encoder, config);
+    }
+
+    fn same_when_written(encoder: &Tower<Inference>, config: &TowerConfig) {
         let weights = encoder.to_weights();
         let onnx = to_onnx(&weights, config).unwrap();
         let shape = config.input_shape();
         let len = shape.iter().product::<usize>();
         let values = wave(2 * len);
-        let expected = embed(&encoder, &values);
+        let expected = embed(encoder, &values);
         let actual = embed_onnx(&onnx, &shape, &values).unwrap();
         assert!(max_abs(&actual, &expected) < 1e-5, "{config:?}");
         let alone = embed_onnx(&onnx, &shape, &values[..len]).unwrap();
@@ -154,10 +159,32 @@ mod tests {
                 layers,
                 output: 20,
                 dropout: 0.1,
+                skip: false,
                 scale: None,
                 learn_scale: false,
             }));
         }
+    }
+
+    #[test]
+    fn what_goes_past_the_linear_layer_does_so_in_the_file() {
+        let config = TowerConfig::Conv(ConvConfig {
+            sense: Sense::Thermal,
+            input: vec![50, 1],
+            layers: Vec::new(),
+            output: 20,
+            dropout: 0.1,
+            skip: true,
+            scale: None,
+            learn_scale: false,
+        });
+        let encoder: Tower<Inference> = config.init(&Default::default()).unwrap();
+        same_when_written(&encoder, &config);
+        // It starts as what goes past, at zeros; not so after a training.
+        let mut weights = Weights::new();
+        weights.insert("thermal.head.weight", &[20, 30], wave(600));
+        weights.insert("thermal.head.bias", &[20], wave(20));
+        same_when_written(&encoder.with_weights(&weights).unwrap(), &config);
     }
 
     #[test]

@@ -300,8 +300,15 @@ impl Writer<'_> {
 
     fn head(&mut self, last: Extent, x: &str) -> Result<String, WeightsError> {
         let (sense, output) = (self.config.sense, self.config.output);
-        let (len, flat) = (last.len(), last.len() as i64);
-        let x = self.reshape("head.flat", x, &[-1, flat]);
+        let flat = last.len() as i64;
+        let mut x = self.reshape("head.flat", x, &[-1, flat]);
+        let (mut len, mut beside) = (last.len(), None);
+        if self.config.skip {
+            len -= output;
+            let border = len as i64;
+            beside = Some(self.columns("head.beside", &x, border, flat));
+            x = self.columns("head.seen", &x, 0, border);
+        }
         let weight = self
             .weights
             .expect(&head_name(sense, "weight"), &[output, len])?;
@@ -314,10 +321,22 @@ impl Writer<'_> {
         let x = self
             .graph
             .node("MatMul", "head.product", &[&x, &weight], &[]);
-        let x = self
+        let mut x = self
             .graph
             .node("Add", "head.sum_with_bias", &[&x, &bias], &[]);
+        if let Some(beside) = beside {
+            x = self
+                .graph
+                .node("Add", "head.sum_with_beside", &[&x, &beside], &[]);
+        }
         Ok(normalised(&mut self.graph, &x))
+    }
+
+    /// Some columns of rows.
+    fn columns(&mut self, name: &str, x: &str, from: i64, to: i64) -> String {
+        let mut bound = |part: &str, value| self.graph.ints(&format!("{name}.{part}"), &[value]);
+        let (from, to, axis) = (bound("from", from), bound("to", to), bound("axis", 1));
+        self.graph.node("Slice", name, &[x, &from, &to, &axis], &[])
     }
 
     /// A length of 0 stays as it is, one of -1 is what is left.

@@ -98,3 +98,16 @@ fn what_does_not_fit_is_named() {
         "weight \"weight\" of the trunk is in a file beside it, expected all in one file"
     );
 }
+
+#[test]
+fn an_output_is_kept_beside_what_the_head_gives() {
+    let (kept, joint) = (named("sum"), named("twice"));
+    let both = beside(&trunk(), Some(&kept), Some(&joint), &head()).unwrap();
+    let rows = embed_onnx(&both, &[2], &[5.0, 6.0, 0.0, 0.0]).unwrap();
+    assert_eq!(rows, [6.0, 8.0, 120.0, 160.0, 1.0, 2.0, 20.0, 40.0]);
+    let error = beside(&trunk(), Some(&named("no")), Some(&joint), &head());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the trunk has no output \"no\", its outputs are [\"sum\", \"twice\"]"
+    );
+}

@@ -21,6 +21,11 @@ pub struct ConvConfig {
     /// Dropout before the last linear layer.
     #[serde(default)]
     pub dropout: f64,
+    /// Whether the last `output` numbers of the input are added to what the linear layer gives. That
+    /// layer then sees only the numbers before them, and starts at zeros: an encoder without other
+    /// layers that starts as what it is given.
+    #[serde(default)]
+    pub skip: bool,
     /// Length of an embedding in a loss of pairs, one over its temperature; none leaves it to the
     /// recipe.
     #[serde(default)]
@@ -178,6 +183,19 @@ pub enum ConvConfigError {
         /// Its value.
         value: f64,
     },
+    /// There are other layers, or no more numbers than go past the linear one.
+    #[error(
+        "skip is for an encoder of no layers whose input is [more than {output}, 1], found {layers} \
+         layers and {input:?}"
+    )]
+    Skip {
+        /// Numbers in an embedding.
+        output: usize,
+        /// How many layers there are.
+        layers: usize,
+        /// The axes of the input.
+        input: Vec<usize>,
+    },
     /// The scale is no positive number.
     #[error("scale is {value}, expected a positive number")]
     Scale {
@@ -264,6 +282,14 @@ impl ConvConfig {
         if !(0.0..1.0).contains(&self.dropout) {
             return Err(ConvConfigError::Dropout {
                 value: self.dropout,
+            });
+        }
+        let fits = matches!(self.input[..], [given, 1] if given > self.output);
+        if self.skip && !(fits && self.layers.is_empty()) {
+            return Err(ConvConfigError::Skip {
+                output: self.output,
+                layers: self.layers.len(),
+                input: self.input.clone(),
             });
         }
         match self.scale {

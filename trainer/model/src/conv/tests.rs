@@ -51,6 +51,7 @@ fn tiny() -> ConvConfig {
         ],
         output: 4,
         dropout: 0.2,
+        skip: false,
         scale: Some(10.0),
         learn_scale: true,
     }
@@ -286,5 +287,37 @@ fn layers_that_do_not_fit_are_refused() {
     assert_eq!(
         groups.check().unwrap_err().to_string(),
         "layers[2]: groups is 4, expected a divisor of 6 and 6"
+    );
+}
+
+#[test]
+fn a_way_past_the_linear_layer_is_where_training_starts() {
+    let config = ConvConfig {
+        sense: Sense::Thermal,
+        input: vec![9, 1],
+        layers: Vec::new(),
+        output: 4,
+        dropout: 0.0,
+        skip: true,
+        scale: None,
+        learn_scale: false,
+    };
+    let start: Vec<f32> = embed(&config.init(&Default::default()).unwrap(), &[0.4]);
+    let given: Vec<f32> = (5..9).map(|i| (i as f32 * 0.37 + 0.4).sin()).collect();
+    let length = given.iter().map(|v| v * v).sum::<f32>().sqrt();
+    for (value, given) in start.iter().zip(&given) {
+        assert!((value - given / length).abs() < 1e-6, "{start:?}");
+    }
+    let encoder = trained(&config, 200).valid();
+    let after = embed(&encoder, &[0.0]);
+    assert!(after[1] > 0.95, "{after:?}");
+
+    let message = |config: ConvConfig| config.check().unwrap_err().to_string();
+    assert_eq!(
+        message(ConvConfig {
+            input: vec![4, 1],
+            ..config
+        }),
+        "skip is for an encoder of no layers whose input is [more than 4, 1], found 0 layers and [4, 1]"
     );
 }
