@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::anchor::Anchor;
 use crate::distil;
 use crate::eval::{self, Report};
-use crate::export::{MAX_ABS, OnnxEncoder, examples_of, export};
+use crate::export::{MAX_ABS, OnnxEncoder, Tolerance, examples_of, export};
 use crate::quantize::Quantize;
 use crate::recipe::{Background, Binding, Class, Recipe};
 use crate::run::{Facts, RunDir};
@@ -48,6 +48,8 @@ pub struct Args {
     /// How weights are written.
     #[arg(long, value_enum, default_value_t)]
     quantize: Quantize,
+    #[command(flatten)]
+    tolerance: Tolerance,
     /// The pack's name [default: the first recipe's].
     #[arg(long)]
     name: Option<String>,
@@ -93,7 +95,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for path in &args.runs {
         let run = RunDir::open(path)?;
         contents
-            .add(&run, args.quantize)
+            .add(&run, args.quantize, args.tolerance)
             .with_context(|| format!("packing {path:?}"))?;
     }
     if let Some(path) = &args.images {
@@ -157,7 +159,12 @@ struct Contents {
 }
 
 impl Contents {
-    fn add(&mut self, run: &RunDir, quantize: Quantize) -> anyhow::Result<()> {
+    fn add(
+        &mut self,
+        run: &RunDir,
+        quantize: Quantize,
+        tolerance: Tolerance,
+    ) -> anyhow::Result<()> {
         let (recipe, facts) = (run.recipe()?, run.facts()?);
         let name = &recipe.name;
         ensure!(
@@ -166,7 +173,7 @@ impl Contents {
         );
         let report = measured(run, quantize)?;
         let exported = export(run, quantize)?;
-        exported.check()?;
+        exported.check(tolerance)?;
         self.add_space(&recipe.text.space, run.anchor()?)?;
         let cosine = exported.quantised.map(|quantised| quantised.cosine);
         self.add_encoder(&recipe, exported.onnx)?;
