@@ -1,5 +1,6 @@
 //! The commands, a file each: `Args` are the help, `run` is the command.
 
+pub mod calibrate;
 pub mod classes;
 pub mod classify;
 pub mod demo;

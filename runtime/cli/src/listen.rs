@@ -21,7 +21,16 @@ pub fn listen(
     on_output: impl FnMut(Output) -> io::Result<()>,
 ) -> anyhow::Result<Vec<Summary>> {
     let stop = stop_on_signals().context("handling signals")?;
-    let (summaries, written) = pipeline::run(lines, &stop, on_output);
+    listen_until(lines, &stop, on_output)
+}
+
+/// As [`listen`], until a flag is set.
+pub fn listen_until(
+    lines: Vec<Line>,
+    stop: &AtomicBool,
+    on_output: impl FnMut(Output) -> io::Result<()>,
+) -> anyhow::Result<Vec<Summary>> {
+    let (summaries, written) = pipeline::run(lines, stop, on_output);
     for summary in &summaries {
         eprintln!("sensorium: {}", describe(summary));
     }
@@ -85,7 +94,7 @@ fn describe(summary: &Summary) -> String {
 }
 
 /// A flag that a signal sets; a second signal ends the process at once.
-fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
+pub fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop))?;

@@ -34,6 +34,7 @@ enum Command {
     Embed(cmd::embed::Args),
     /// Score files against classes.
     Classify(cmd::classify::Args),
+    Calibrate(cmd::calibrate::Args),
     /// Work on class files.
     #[command(subcommand)]
     Classes(cmd::classes::Command),
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => cmd::replay::run(&args, &mut out),
         Command::Embed(args) => cmd::embed::run(&args),
         Command::Classify(args) => cmd::classify::run(&args, &mut out),
+        Command::Calibrate(args) => cmd::calibrate::run(&args, &mut out),
         Command::Classes(command) => cmd::classes::run(&command),
         Command::Pack(command) => cmd::pack::run(&command, &mut out),
         Command::Doctor(args) => cmd::doctor::run(&args, &mut out),

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use sensorium_core::event::EventPolicy;
 use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
+use sensorium_engine::calibrate::file::Calibration;
 use sensorium_engine::encode::{Encoder, ImuEncoder};
 use sensorium_engine::space::Space;
 use sensorium_pack::{Modality, Pack};
@@ -128,13 +130,57 @@ impl ImuSense {
         let encoder = ImuEncoder::load(&pack)?;
         let space = load_space(&pack, encoder.space(), options.text_model.as_deref())?;
         let compiled = load_classes(&pack, &space, Modality::Imu, options.classes.as_deref())?;
-        warn_of_unheld_promises(&compiled);
         let bank = Bank::new(&compiled, Modality::Imu)?;
         Ok(Self {
             pack_id: pack.id(),
             encoder,
             bank: Arc::new(bank),
         })
+    }
+
+    /// The same with the thresholds that `calibrate` wrote, for windows of these hops under `policy`.
+    /// Says which of the class file's budgets nothing promises.
+    pub fn calibrated(
+        mut self,
+        path: Option<&Path>,
+        hops_s: &[f32],
+        policy: EventPolicy,
+    ) -> anyhow::Result<Self> {
+        if let Some(path) = path {
+            let named = || format!("calibration {path:?}");
+            let calibration = Calibration::open(path).with_context(named)?;
+            let sense = calibration.sense(Modality::Imu);
+            let sense = sense
+                .context("it holds nothing of imu")
+                .with_context(named)?;
+            let stale = |hop_s: &f32| sense.stale(&self.pack_id, &self.bank, *hop_s, policy);
+            if let Some(stale) = hops_s.iter().find_map(stale) {
+                eprintln!(
+                    "sensorium: warning: calibration {path:?} promises nothing: {stale}; run \
+                     `sensorium calibrate` again"
+                );
+            }
+            self.bank = Arc::new(Bank::clone(&self.bank).with_calibration(sense));
+        }
+        self.warn_of_unheld_promises();
+        Ok(self)
+    }
+
+    fn warn_of_unheld_promises(&self) {
+        for (index, class) in self.bank.classes().iter().enumerate() {
+            let Some(budget) = class.false_alarms_per_hour else {
+                continue;
+            };
+            let why = match self.bank.threshold(index) {
+                Some(threshold) if threshold.promised => continue,
+                Some(_) => "calibration had too few hours to promise it",
+                None => "nothing holds it; see `sensorium calibrate`",
+            };
+            eprintln!(
+                "sensorium: warning: class {:?} has false_alarms_per_hour = {budget}: {why}",
+                class.name
+            );
+        }
     }
 }
 
@@ -154,19 +200,4 @@ pub fn warn_of_doubt(space: &Space, prompt: &str) -> anyhow::Result<()> {
         eprintln!("sensorium: note: {prompt:?}: {doubt}");
     }
     Ok(())
-}
-
-fn warn_of_unheld_promises(compiled: &CompiledClasses) {
-    let budgeted = |class: &&_| is_budgeted(class);
-    if let Some(class) = compiled.classes.classes.iter().find(budgeted) {
-        eprintln!(
-            "sensorium: warning: class {:?} has false_alarms_per_hour, which nothing holds until \
-             there is `sensorium calibrate`",
-            class.name
-        );
-    }
-}
-
-fn is_budgeted(class: &sensorium_engine::classes::Class) -> bool {
-    class.false_alarms_per_hour.is_some()
 }

@@ -8,12 +8,63 @@ use sensorium_engine::bank::Bank;
 use sensorium_engine::source::csv::{Labels, Recording};
 use sensorium_engine::stream::Scored;
 
+/// The labels of a recording, by time.
+#[derive(Debug)]
+pub struct Timeline {
+    labels: Labels,
+    times_us: Option<Vec<u64>>,
+    rate_mhz: u32,
+}
+
+impl Timeline {
+    /// None of a recording that has no labels.
+    pub fn of(recording: &Recording, rate_mhz: u32) -> Option<Self> {
+        Some(Self {
+            labels: recording.labels.clone()?,
+            times_us: recording.times_us.clone(),
+            rate_mhz,
+        })
+    }
+
+    /// The label of the greater part of a stretch, if it has one.
+    fn majority(&self, (from_us, to_us): (u64, u64)) -> Option<&str> {
+        let samples = self.sample_at(from_us)..self.sample_at(to_us);
+        self.labels.majority(samples)
+    }
+
+    /// The classes that the labels name anywhere in a stretch, by their place in the bank.
+    pub fn classes_in(&self, (from_us, to_us): (u64, u64), bank: &Bank) -> Vec<usize> {
+        let mut present = Vec::new();
+        let mut last = None;
+        for sample in self.sample_at(from_us)..self.sample_at(to_us) {
+            let label = self.labels.at(sample);
+            let Some(label) = label.filter(|_| label != last) else {
+                continue;
+            };
+            last = Some(label);
+            let classes = bank.classes().iter().enumerate();
+            let named = classes.filter(|(_, class)| class.is_labelled(label));
+            present.extend(named.map(|(index, _)| index));
+        }
+        present.sort_unstable();
+        present.dedup();
+        present
+    }
+
+    /// Index of the first sample at or after a time.
+    fn sample_at(&self, t_us: u64) -> usize {
+        match &self.times_us {
+            Some(times_us) => times_us.partition_point(|&time_us| time_us < t_us),
+            // Window times are rounded down to the microsecond; a sample is never that short.
+            None => (u128::from(t_us + 1) * u128::from(self.rate_mhz) / 1_000_000_000) as usize,
+        }
+    }
+}
+
 /// Compares scored windows with the labels of their recording.
 #[derive(Debug)]
 pub struct Truth {
-    labels: Option<Labels>,
-    times_us: Option<Vec<u64>>,
-    rate_mhz: u32,
+    timeline: Option<Timeline>,
     bank: Arc<Bank>,
     /// Windows of each class by their label, and how many of them were named right.
     windows: BTreeMap<usize, (u64, u64)>,
@@ -25,9 +76,7 @@ impl Truth {
     /// The labels of a recording, nothing compared yet.
     pub fn new(recording: &Recording, rate_mhz: u32, bank: Arc<Bank>) -> Self {
         Self {
-            labels: recording.labels.clone(),
-            times_us: recording.times_us.clone(),
-            rate_mhz,
+            timeline: Timeline::of(recording, rate_mhz),
             bank,
             windows: BTreeMap::new(),
             others: 0,
@@ -36,9 +85,11 @@ impl Truth {
 
     /// Takes note of a window: right if its best class is the label of its greater part.
     pub fn compare(&mut self, scored: &Scored) {
-        let Some(labels) = &self.labels else { return };
-        let samples = self.sample_at(scored.t_start_us)..self.sample_at(scored.t_end_us);
-        let expected = labels.majority(samples).and_then(|label| {
+        let Some(timeline) = &self.timeline else {
+            return;
+        };
+        let label = timeline.majority((scored.t_start_us, scored.t_end_us));
+        let expected = label.and_then(|label| {
             let mut classes = self.bank.classes().iter();
             classes.position(|class| class.is_labelled(label))
         });
@@ -56,7 +107,7 @@ impl Truth {
 
     /// Says how many were right.
     pub fn summarise(&self, out: &mut impl Write) -> io::Result<()> {
-        if self.labels.is_none() {
+        if self.timeline.is_none() {
             return writeln!(
                 out,
                 "sensorium: the recording has no labels to compare with"
@@ -76,14 +127,5 @@ impl Truth {
             writeln!(out, "  {name:18} {right:4} of {windows}")?;
         }
         Ok(())
-    }
-
-    /// Index of the first sample at or after a time.
-    fn sample_at(&self, t_us: u64) -> usize {
-        match &self.times_us {
-            Some(times_us) => times_us.partition_point(|&time_us| time_us < t_us),
-            // Window times are rounded down to the microsecond; a sample is never that short.
-            None => (u128::from(t_us + 1) * u128::from(self.rate_mhz) / 1_000_000_000) as usize,
-        }
     }
 }

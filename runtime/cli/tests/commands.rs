@@ -302,7 +302,15 @@ fn a_reader_that_has_had_enough_is_no_error() {
 #[test]
 fn help_is_there_for_every_command() {
     for name in [
-        "demo", "run", "replay", "embed", "classify", "classes", "pack", "doctor",
+        "demo",
+        "run",
+        "replay",
+        "embed",
+        "classify",
+        "calibrate",
+        "classes",
+        "pack",
+        "doctor",
     ] {
         let (help, _) = done(&[name, "--help"]);
         assert!(help.contains("Usage: sensorium"), "{help}");

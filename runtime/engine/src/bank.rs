@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use sensorium_core::bank::ClassBank;
+use sensorium_core::event::EventPolicy;
 use sensorium_core::score::{best, softmax};
 use sensorium_pack::{Modality, sha256_hex};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::calibrate::file::{ClassThreshold, SenseCalibration};
 use crate::classes::{Class, Classes, ClassesError};
 use crate::space::{Space, SpaceError};
 
@@ -209,6 +211,8 @@ pub struct Bank {
     rows: Vec<f32>,
     dim: usize,
     id: String,
+    /// Of each class, if it was calibrated.
+    thresholds: Vec<Option<ClassThreshold>>,
 }
 
 impl Bank {
@@ -241,11 +245,44 @@ impl Bank {
         }
         let id = sha256_hex(&bytes)[..12].to_owned();
         Ok(Self {
+            thresholds: vec![None; classes.len()],
             classes,
             rows,
             dim,
             id,
         })
+    }
+
+    /// The same classes with the thresholds that `calibrate` found, where it knows their names.
+    #[must_use]
+    pub fn with_calibration(mut self, calibration: &SenseCalibration) -> Self {
+        let find = |class: &Class| {
+            let mut known = calibration.classes.iter();
+            known
+                .find(|threshold| threshold.name == class.name)
+                .cloned()
+        };
+        self.thresholds = self.classes.iter().map(find).collect();
+        self
+    }
+
+    /// What `calibrate` found for a class.
+    #[must_use]
+    pub fn threshold(&self, class: usize) -> Option<&ClassThreshold> {
+        self.thresholds.get(class)?.as_ref()
+    }
+
+    /// When the score of a class makes an event: as `policy` says, but for what the class file or
+    /// calibration say of this class.
+    #[must_use]
+    pub fn policy(&self, class: usize, mut policy: EventPolicy) -> EventPolicy {
+        if let Some(seconds) = self.classes.get(class).and_then(|c| c.min_duration_s) {
+            policy.min_duration_us = (f64::from(seconds) * 1e6) as u64;
+        }
+        if let Some(threshold) = self.threshold(class) {
+            (policy.enter, policy.exit) = (threshold.enter, threshold.exit);
+        }
+        policy
     }
 
     /// The classes, in the order of the scores.

@@ -3,6 +3,7 @@
 //! ```toml
 //! pack = "sense.pack"          # default: the built-in one
 //! classes = "classes.toml"     # default: the pack's
+//! calibration = "calibration.toml" # thresholds that `calibrate` found
 //! text_model = "text-model"    # for words that the pack does not know
 //! clock = "host"               # or "sample": times from sample numbers, as a replay has them
 //!
@@ -94,6 +95,8 @@ pub struct Config {
     pub pack: Option<PathBuf>,
     /// The class file; the pack's by default.
     pub classes: Option<PathBuf>,
+    /// What `calibrate` wrote; the pack's thresholds by default.
+    pub calibration: Option<PathBuf>,
     /// Folder with the text model of the pack's space.
     pub text_model: Option<PathBuf>,
     /// What the times of events mean.
@@ -281,9 +284,7 @@ impl EventsConfig {
             return Err(out_of_range("median_windows", windows as f64, "1 to 15"));
         }
         for (key, value) in [("enter", self.enter), ("exit", self.exit)] {
-            if let Some(score) = value.filter(|score| !(0.0..=1.0).contains(score)) {
-                return Err(out_of_range(key, score.into(), "0 to 1"));
-            }
+            value.map_or(Ok(()), |score| check_score(key, score))?;
         }
         let durations = [
             ("min_duration_s", self.min_duration_s),
@@ -310,6 +311,18 @@ pub fn check_hop_s(hop_s: f32) -> Result<(), ConfigError> {
         return Ok(());
     }
     Err(out_of_range("hop_s", hop_s.into(), "0.02 to 60"))
+}
+
+/// Checks a score.
+///
+/// # Errors
+///
+/// A score outside 0 to 1; errors call it `key`.
+pub fn check_score(key: &'static str, score: f32) -> Result<(), ConfigError> {
+    if (0.0..=1.0).contains(&score) {
+        return Ok(());
+    }
+    Err(out_of_range(key, score.into(), "0 to 1"))
 }
 
 /// Checks a sample rate, if there is one.

@@ -10,6 +10,7 @@
 //! threads, files and ports around it.
 
 pub mod bank;
+pub mod calibrate;
 pub mod classes;
 pub mod config;
 pub mod embed;

@@ -72,6 +72,11 @@ pub struct Scored {
     pub t_start_us: u64,
     /// End of the window.
     pub t_end_us: u64,
+    /// Start of the stretch that the window speaks for: its middle, one hop wide, so that windows
+    /// that follow each other join without overlap.
+    pub speaks_from_us: u64,
+    /// End of that stretch.
+    pub speaks_to_us: u64,
     /// Fraction of its samples that arrived.
     pub coverage: f32,
     /// Score of each class of the bank, then of each background prompt.
@@ -131,15 +136,9 @@ impl Stream {
     /// A stream that has been told nothing. `pack_id` names the encoder's pack in events.
     #[must_use]
     pub fn new(settings: Settings, encoder: ImuEncoder, bank: Arc<Bank>, pack_id: String) -> Self {
-        let tracker = |class: &crate::classes::Class| {
-            let mut policy = settings.policy;
-            if let Some(seconds) = class.min_duration_s {
-                policy.min_duration_us = (f64::from(seconds) * 1e6) as u64;
-            }
-            Tracker {
-                events: EventTracker::new(policy),
-                told: None,
-            }
+        let tracker = |class: usize| Tracker {
+            events: EventTracker::new(bank.policy(class, settings.policy)),
+            told: None,
         };
         Self {
             names: Names {
@@ -147,7 +146,7 @@ impl Stream {
                 pack: pack_id,
                 bank: bank.id().to_owned(),
             },
-            trackers: bank.classes().iter().map(tracker).collect(),
+            trackers: (0..bank.classes().len()).map(tracker).collect(),
             settings,
             encoder,
             bank,
@@ -319,23 +318,24 @@ impl Scorer<'_> {
         let scores = self
             .bank
             .scores(&embedding, self.encoder.scoring().temperature);
+        let centre_us = window.t_start_us.midpoint(window.t_end_us);
+        let hop_us = self.shape.hop as u64 * 1_000_000_000 / u64::from(self.shape.rate_mhz);
+        let speaks_from_us = centre_us.saturating_sub(hop_us / 2);
+        let speaks_to_us = speaks_from_us.saturating_add(hop_us);
         say(Output::Window(Scored {
             stream: self.stream.to_owned(),
             t_start_us: window.t_start_us,
             t_end_us: window.t_end_us,
+            speaks_from_us,
+            speaks_to_us,
             coverage: window.coverage,
             scores: scores.clone(),
         }));
-        // A window speaks for its middle, one hop wide, so that windows that follow each other
-        // join without overlap.
-        let centre_us = window.t_start_us.midpoint(window.t_end_us);
-        let hop_us = self.shape.hop as u64 * 1_000_000_000 / u64::from(self.shape.rate_mhz);
-        let t_start_us = centre_us.saturating_sub(hop_us / 2);
         for (index, class) in self.bank.classes().iter().enumerate() {
             let tracker = &mut self.trackers[index];
             let reports = tracker.events.observe(Observation {
-                t_start_us,
-                t_end_us: t_start_us.saturating_add(hop_us),
+                t_start_us: speaks_from_us,
+                t_end_us: speaks_to_us,
                 score: scores[index],
                 margin: scores[index] - second(&scores, index),
                 coverage: window.coverage,

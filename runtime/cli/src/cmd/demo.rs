@@ -48,6 +48,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let (recording, rate_hz, title) = open(args)?;
     let rate_mhz = rate_mhz(&recording, rate_hz).with_context(|| title.clone())?;
     let sense = ImuSense::load(&args.sense)?;
+    let policy = EventsConfig::default().policy(sense.encoder.scoring());
+    let sense = sense.calibrated(None, &[DEFAULT_HOP_S], policy)?;
     let seconds = recording.samples.len() as f64 * 1000.0 / f64::from(rate_mhz);
     eprintln!("sensorium: {title}, {seconds:.0} s, with {}", sense.pack_id);
     let names: Vec<&str> = sense
@@ -62,7 +64,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let settings = Settings {
         name: "demo".to_owned(),
         hop_s: DEFAULT_HOP_S,
-        policy: EventsConfig::default().policy(sense.encoder.scoring()),
+        policy,
         clock: ClockMode::Sample,
     };
     let source = Box::new(Replay::new(recording, rate_mhz, args.recording.speed));

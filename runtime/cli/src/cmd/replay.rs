@@ -31,6 +31,9 @@ pub struct Args {
     /// What the times of events mean: a recording has no other time than its samples'.
     #[arg(long, value_enum, default_value_t = ReplayClock::Sample)]
     clock: ReplayClock,
+    /// Thresholds that `calibrate` wrote; the pack's by default.
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
     #[command(flatten)]
     events: Events,
     #[command(flatten)]
@@ -83,10 +86,12 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     } = args.recording;
     let source = open_replay(&args.input, rate_hz, units, speed)?;
     let sense = ImuSense::load(&args.sense)?;
+    let policy = EventsConfig::default().policy(sense.encoder.scoring());
+    let sense = sense.calibrated(args.calibration.as_deref(), &[args.hop_s], policy)?;
     let settings = Settings {
         name: args.stream.clone(),
         hop_s: args.hop_s,
-        policy: EventsConfig::default().policy(sense.encoder.scoring()),
+        policy,
         clock: match args.clock {
             ReplayClock::Sample => ClockMode::Sample,
         },

@@ -41,6 +41,9 @@ pub struct Args {
     /// What the times of events mean; overrides the configuration.
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
+    /// Thresholds that `calibrate` wrote; the pack's by default.
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
     #[command(flatten)]
     events: Events,
     #[command(flatten)]
@@ -86,6 +89,10 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     };
     let clock = args.clock.map_or(config.clock, ClockMode::from);
     let sense = ImuSense::load(&options)?;
+    let policy = config.events.policy(sense.encoder.scoring());
+    let calibration = args.calibration.as_ref().or(config.calibration.as_ref());
+    let hops_s: Vec<f32> = config.streams.iter().map(|stream| stream.hop_s).collect();
+    let sense = sense.calibrated(calibration.map(PathBuf::as_path), &hops_s, policy)?;
     let mut lines = Vec::new();
     for stream in &config.streams {
         let source = open_source(&stream.name, &stream.source)
@@ -93,7 +100,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         let settings = Settings {
             name: stream.name.clone(),
             hop_s: stream.hop_s,
-            policy: config.events.policy(sense.encoder.scoring()),
+            policy,
             // A recording has no other time than its samples'.
             clock: match stream.source {
                 SourceConfig::Csv { .. } => ClockMode::Sample,
@@ -156,6 +163,7 @@ fn config(args: &Args) -> anyhow::Result<Config> {
     Ok(Config {
         pack: None,
         classes: None,
+        calibration: None,
         text_model: None,
         clock: ClockMode::Host,
         streams: vec![StreamConfig {
