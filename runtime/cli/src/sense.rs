@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
-use sensorium_engine::encode::{Encoder, ImuEncoder};
+use sensorium_engine::encode::Encoder;
+use sensorium_engine::sense::Sense;
 use sensorium_engine::space::Space;
 use sensorium_pack::{Modality, Pack};
 
@@ -110,31 +111,57 @@ pub fn test_all(
         .collect()
 }
 
-/// All that inertial windows are recognised with.
-#[derive(Debug)]
-pub struct ImuSense {
+/// All that the windows of one sense are recognised with.
+#[derive(Debug, Clone)]
+pub struct Recognition {
     /// As events name the pack.
     pub pack_id: String,
     /// The encoder.
-    pub encoder: ImuEncoder,
+    pub sense: Sense,
     /// The classes.
     pub bank: Arc<Bank>,
 }
 
-impl ImuSense {
-    /// Loads and self-tests what the options name.
-    pub fn load(options: &Options) -> anyhow::Result<Self> {
-        let pack = open_pack(options.pack.as_deref())?;
-        let encoder = ImuEncoder::load(&pack)?;
-        let space = load_space(&pack, encoder.space(), options.text_model.as_deref())?;
-        let compiled = load_classes(&pack, &space, Modality::Imu, options.classes.as_deref())?;
+/// What several streams are recognised with; each is loaded once.
+#[derive(Debug)]
+pub struct Senses<'a> {
+    options: &'a Options,
+    loaded: Vec<(Option<PathBuf>, Modality, Recognition)>,
+}
+
+impl<'a> Senses<'a> {
+    /// Nothing loaded yet.
+    pub fn new(options: &'a Options) -> Self {
+        Self {
+            options,
+            loaded: Vec::new(),
+        }
+    }
+
+    /// Loads and self-tests the encoder of a sense, and embeds the classes for it; `pack` is another
+    /// pack than that of the options.
+    pub fn load(&mut self, modality: Modality, pack: Option<&Path>) -> anyhow::Result<Recognition> {
+        let path = pack.or(self.options.pack.as_deref());
+        let is_same = |(known, sense, _): &&(Option<PathBuf>, Modality, Recognition)| {
+            known.as_deref() == path && *sense == modality
+        };
+        if let Some((.., recognition)) = self.loaded.iter().find(is_same) {
+            return Ok(recognition.clone());
+        }
+        let pack = open_pack(path)?;
+        let sense = Sense::load(&pack, modality)?;
+        let text_model = self.options.text_model.as_deref();
+        let space = load_space(&pack, sense.encoder().space(), text_model)?;
+        let compiled = load_classes(&pack, &space, modality, self.options.classes.as_deref())?;
         warn_of_unheld_promises(&compiled);
-        let bank = Bank::new(&compiled, Modality::Imu)?;
-        Ok(Self {
+        let recognition = Recognition {
             pack_id: pack.id(),
-            encoder,
-            bank: Arc::new(bank),
-        })
+            sense,
+            bank: Arc::new(Bank::new(&compiled, modality)?),
+        };
+        let path = path.map(Path::to_owned);
+        self.loaded.push((path, modality, recognition.clone()));
+        Ok(recognition)
     }
 }
 
