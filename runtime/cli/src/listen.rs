@@ -1,16 +1,13 @@
 //! Running streams from a command: signals, summaries, exit status.
 
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, ensure};
-use sensorium_core::feature::ImuUnits;
 use sensorium_engine::pipeline::{self, Line, Summary};
 use sensorium_engine::source::csv::Recording;
-use sensorium_engine::source::replay::Replay;
 use sensorium_engine::stream::Output;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -51,18 +48,6 @@ pub fn exit_code(summaries: Vec<Summary>, events: u64) -> anyhow::Result<ExitCod
     })
 }
 
-/// A recording to be played at `rate_hz`, or at the rate that its times tell.
-pub fn open_replay(
-    path: &Path,
-    rate_hz: Option<f32>,
-    units: Option<ImuUnits>,
-    speed: Option<f64>,
-) -> anyhow::Result<Replay> {
-    let recording = Recording::open(path, units)?;
-    let rate_mhz = rate_mhz(&recording, rate_hz).with_context(|| format!("{path:?}"))?;
-    Ok(Replay::new(recording, rate_mhz, speed))
-}
-
 /// How often a recording was sampled, in millihertz.
 pub fn rate_mhz(recording: &Recording, rate_hz: Option<f32>) -> anyhow::Result<u32> {
     if let Some(rate_hz) = rate_hz {
@@ -85,10 +70,13 @@ fn describe(summary: &Summary) -> String {
         "{}: {}; {} windows scored",
         summary.name,
         totals.ledger,
-        totals.windows.made - totals.thin
+        totals.scored()
     );
     if missing > 0 {
         text += &format!(", {missing} not for want of samples");
+    }
+    if totals.blank > 0 {
+        text += &format!(", {} not for want of anything to measure", totals.blank);
     }
     text
 }

@@ -1,7 +1,9 @@
 //! The `sensorium` program: names events in sensor streams with classes typed as text.
 
 mod cmd;
+mod inputs;
 mod listen;
+mod open;
 mod sense;
 mod truth;
 

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use sensorium_core::event::EventPolicy;
 use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
 use sensorium_engine::calibrate::file::Calibration;
-use sensorium_engine::encode::{Encoder, ImuEncoder};
+use sensorium_engine::encode::Encoder;
+use sensorium_engine::sense::Sense;
 use sensorium_engine::space::Space;
+use sensorium_engine::stream::Settings;
 use sensorium_pack::{Modality, Pack};
 
 /// The pack that every build carries.
@@ -112,75 +113,95 @@ pub fn test_all(
         .collect()
 }
 
-/// All that inertial windows are recognised with.
-#[derive(Debug)]
-pub struct ImuSense {
+/// All that the windows of one sense are recognised with.
+#[derive(Debug, Clone)]
+pub struct Recognition {
     /// As events name the pack.
     pub pack_id: String,
     /// The encoder.
-    pub encoder: ImuEncoder,
+    pub sense: Sense,
     /// The classes.
     pub bank: Arc<Bank>,
 }
 
-impl ImuSense {
-    /// Loads and self-tests what the options name.
-    pub fn load(options: &Options) -> anyhow::Result<Self> {
-        let pack = open_pack(options.pack.as_deref())?;
-        let encoder = ImuEncoder::load(&pack)?;
-        let space = load_space(&pack, encoder.space(), options.text_model.as_deref())?;
-        let compiled = load_classes(&pack, &space, Modality::Imu, options.classes.as_deref())?;
-        let bank = Bank::new(&compiled, Modality::Imu)?;
-        Ok(Self {
-            pack_id: pack.id(),
-            encoder,
-            bank: Arc::new(bank),
-        })
+/// What several streams are recognised with; each is loaded once.
+#[derive(Debug)]
+pub struct Senses<'a> {
+    options: &'a Options,
+    calibration: Option<(PathBuf, Calibration)>,
+    loaded: Vec<(Option<PathBuf>, Modality, Recognition)>,
+}
+
+impl<'a> Senses<'a> {
+    /// Nothing loaded yet.
+    pub fn new(options: &'a Options) -> Self {
+        Self {
+            options,
+            calibration: None,
+            loaded: Vec::new(),
+        }
     }
 
-    /// The same with the thresholds that `calibrate` wrote, for windows of these hops under `policy`.
-    /// Says which of the class file's budgets nothing promises.
-    pub fn calibrated(
-        mut self,
-        path: Option<&Path>,
-        hops_s: &[f32],
-        policy: EventPolicy,
-    ) -> anyhow::Result<Self> {
+    /// With the thresholds that `calibrate` wrote to a file, if any.
+    pub fn calibrated(mut self, path: Option<&Path>) -> anyhow::Result<Self> {
         if let Some(path) = path {
-            let named = || format!("calibration {path:?}");
-            let calibration = Calibration::open(path).with_context(named)?;
-            let sense = calibration.sense(Modality::Imu);
-            let sense = sense
-                .context("it holds nothing of imu")
-                .with_context(named)?;
-            let stale = |hop_s: &f32| sense.stale(&self.pack_id, &self.bank, *hop_s, policy);
-            if let Some(stale) = hops_s.iter().find_map(stale) {
-                eprintln!(
-                    "sensorium: warning: calibration {path:?} promises nothing: {stale}; run \
-                     `sensorium calibrate` again"
-                );
-            }
-            self.bank = Arc::new(Bank::clone(&self.bank).with_calibration(sense));
+            let calibration = Calibration::open(path);
+            let calibration = calibration.with_context(|| format!("calibration {path:?}"))?;
+            self.calibration = Some((path.to_owned(), calibration));
         }
-        self.warn_of_unheld_promises();
         Ok(self)
     }
 
-    fn warn_of_unheld_promises(&self) {
-        for (index, class) in self.bank.classes().iter().enumerate() {
-            let Some(budget) = class.false_alarms_per_hour else {
-                continue;
-            };
-            let why = match self.bank.threshold(index) {
-                Some(threshold) if threshold.promised => continue,
-                Some(_) => "calibration had too few hours to promise it",
-                None => "nothing holds it; see `sensorium calibrate`",
-            };
+    /// Says so if the thresholds of a stream's sense are for others than its windows.
+    pub fn warn_if_stale(&self, recognition: &Recognition, settings: &Settings) {
+        let Some((path, calibration)) = &self.calibration else {
+            return;
+        };
+        let Recognition {
+            pack_id,
+            sense,
+            bank,
+        } = recognition;
+        let sense = calibration.sense(sense.modality());
+        let stale = sense.and_then(|s| s.stale(pack_id, bank, settings.hop_s, settings.policy));
+        if let Some(stale) = stale {
             eprintln!(
-                "sensorium: warning: class {:?} has false_alarms_per_hour = {budget}: {why}",
-                class.name
+                "sensorium: warning: calibration {path:?} promises nothing for {}: {stale}; run \
+                 `sensorium calibrate` again",
+                settings.name
             );
         }
+    }
+
+    /// Loads and self-tests the encoder of a sense, and embeds the classes for it; `pack` is another
+    /// pack than that of the options.
+    pub fn load(&mut self, modality: Modality, pack: Option<&Path>) -> anyhow::Result<Recognition> {
+        let path = pack.or(self.options.pack.as_deref());
+        let is_same = |(known, sense, _): &&(Option<PathBuf>, Modality, Recognition)| {
+            known.as_deref() == path && *sense == modality
+        };
+        if let Some((.., recognition)) = self.loaded.iter().find(is_same) {
+            return Ok(recognition.clone());
+        }
+        let pack = open_pack(path)?;
+        let sense = Sense::load(&pack, modality)?;
+        let text_model = self.options.text_model.as_deref();
+        let space = load_space(&pack, sense.encoder().space(), text_model)?;
+        let compiled = load_classes(&pack, &space, modality, self.options.classes.as_deref())?;
+        let mut bank = Bank::new(&compiled, modality)?;
+        let calibration = { self.calibration.as_ref() }.and_then(|(_, c)| c.sense(modality));
+        if let Some(calibration) = calibration {
+            bank = bank.with_calibration(calibration);
+        }
+        warn_of_unheld_promises(&bank);
+        let recognition = Recognition {
+            pack_id: pack.id(),
+            sense,
+            bank: Arc::new(bank),
+        };
+        let path = path.map(Path::to_owned);
+        self.loaded.push((path, modality, recognition.clone()));
+        Ok(recognition)
     }
 }
 
@@ -200,4 +221,21 @@ pub fn warn_of_doubt(space: &Space, prompt: &str) -> anyhow::Result<()> {
         eprintln!("sensorium: note: {prompt:?}: {doubt}");
     }
     Ok(())
+}
+
+fn warn_of_unheld_promises(bank: &Bank) {
+    for (index, class) in bank.classes().iter().enumerate() {
+        let Some(budget) = class.false_alarms_per_hour else {
+            continue;
+        };
+        let why = match bank.threshold(index) {
+            Some(threshold) if threshold.promised => continue,
+            Some(_) => "calibration had too few hours to promise it",
+            None => "nothing holds it; see `sensorium calibrate`",
+        };
+        eprintln!(
+            "sensorium: warning: class {:?} has false_alarms_per_hour = {budget}: {why}",
+            class.name
+        );
+    }
 }

@@ -149,5 +149,8 @@ fn senses_that_the_pack_lacks() {
     let folder = Folder::new();
     let csv = folder.file("walk.csv", "acc_x_g\n1\n");
     let said = error(&folder, "imu", &[&csv]);
-    assert_eq!(said, "sensorium: pack tiny has no encoder for imu\n");
+    assert_eq!(
+        said,
+        "sensorium: pack tiny has no encoder for imu, it has audio, thermal, depth, image\n"
+    );
 }

@@ -18,6 +18,12 @@ pub trait Interpolate: Copy {
     fn interpolate(self, other: Self, fraction: f32) -> Self;
 }
 
+impl Interpolate for f32 {
+    fn interpolate(self, other: Self, fraction: f32) -> Self {
+        self + (other - self) * fraction
+    }
+}
+
 impl Interpolate for crate::ImuSample {
     fn interpolate(self, other: Self, fraction: f32) -> Self {
         let mix =
@@ -90,12 +96,86 @@ pub struct WindowCounts {
     pub late: u64,
 }
 
-/// Cuts one stream into windows; holds at most `SLOTS` samples.
+/// Where a windower keeps its samples, and the window that it gives out.
+pub trait Slots {
+    /// A sample.
+    type Sample;
+
+    /// Slot `n` of a stream is kept at `n` modulo their number.
+    fn ring(&mut self) -> &mut [Option<Self::Sample>];
+
+    /// As many places as the ring has, beside it.
+    fn ring_and_scratch(&mut self) -> (&mut [Option<Self::Sample>], &mut [Self::Sample]);
+}
+
+/// Slots in the windower itself: fixed memory.
 #[derive(Debug)]
-pub struct Windower<T, const SLOTS: usize> {
-    shape: WindowShape,
-    /// Slot `n` of the stream is kept at `n % SLOTS`.
+pub struct Inline<T, const SLOTS: usize> {
     ring: [Option<T>; SLOTS],
+    scratch: [T; SLOTS],
+}
+
+impl<T: Copy + Default, const SLOTS: usize> Default for Inline<T, SLOTS> {
+    fn default() -> Self {
+        Self {
+            ring: [None; SLOTS],
+            scratch: [T::default(); SLOTS],
+        }
+    }
+}
+
+impl<T, const SLOTS: usize> Slots for Inline<T, SLOTS> {
+    type Sample = T;
+
+    fn ring(&mut self) -> &mut [Option<T>] {
+        &mut self.ring
+    }
+
+    fn ring_and_scratch(&mut self) -> (&mut [Option<T>], &mut [T]) {
+        (&mut self.ring, &mut self.scratch)
+    }
+}
+
+/// Slots on the heap, for windows of seconds of sound: as many as are asked for, and no more.
+#[cfg(feature = "alloc")]
+#[derive(Debug)]
+pub struct OnHeap<T> {
+    ring: alloc::vec::Vec<Option<T>>,
+    scratch: alloc::vec::Vec<T>,
+}
+
+#[cfg(feature = "alloc")]
+impl<T: Copy + Default> OnHeap<T> {
+    /// So many empty slots.
+    #[must_use]
+    pub fn new(slots: usize) -> Self {
+        Self {
+            ring: alloc::vec![None; slots],
+            scratch: alloc::vec![T::default(); slots],
+        }
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<T> Slots for OnHeap<T> {
+    type Sample = T;
+
+    fn ring(&mut self) -> &mut [Option<T>] {
+        &mut self.ring
+    }
+
+    fn ring_and_scratch(&mut self) -> (&mut [Option<T>], &mut [T]) {
+        (&mut self.ring, &mut self.scratch)
+    }
+}
+
+/// Cuts one stream into windows; holds as many samples as there are slots.
+#[derive(Debug)]
+pub struct Windower<S> {
+    shape: WindowShape,
+    slots: S,
+    /// Number of slots.
+    len: u64,
     /// Time of slot 0; none before the first sample.
     origin_us: Option<u64>,
     /// The slot after the newest one.
@@ -103,22 +183,19 @@ pub struct Windower<T, const SLOTS: usize> {
     /// First slot of the next window to give out.
     next_window: u64,
     counts: WindowCounts,
-    scratch: [T; SLOTS],
 }
 
-impl<T: Interpolate + Default, const SLOTS: usize> Windower<T, SLOTS> {
+impl<S: Slots<Sample: Interpolate>> Windower<S> {
     /// A windower waiting for its first sample.
     ///
     /// # Errors
     ///
-    /// A shape without samples, hop or rate, or one longer than `SLOTS`.
-    pub fn new(shape: WindowShape) -> Result<Self, WindowError> {
+    /// A shape without samples, hop or rate, or one longer than there are slots.
+    pub fn new(shape: WindowShape, mut slots: S) -> Result<Self, WindowError> {
         let WindowShape { len, hop, rate_mhz } = shape;
-        if len == 0 || len > SLOTS {
-            return Err(WindowError::Len {
-                len,
-                capacity: SLOTS,
-            });
+        let capacity = slots.ring().len();
+        if len == 0 || len > capacity {
+            return Err(WindowError::Len { len, capacity });
         }
         if hop == 0 || hop > len {
             return Err(WindowError::Hop { hop, len });
@@ -128,12 +205,12 @@ impl<T: Interpolate + Default, const SLOTS: usize> Windower<T, SLOTS> {
         }
         Ok(Self {
             shape,
-            ring: [None; SLOTS],
+            slots,
+            len: capacity as u64,
             origin_us: None,
             next_slot: 0,
             next_window: 0,
             counts: WindowCounts::default(),
-            scratch: [T::default(); SLOTS],
         })
     }
 
@@ -151,13 +228,18 @@ impl<T: Interpolate + Default, const SLOTS: usize> Windower<T, SLOTS> {
 
     /// Forgets the samples held, so that the next one starts a new grid (after a reboot).
     pub fn restart(&mut self) {
-        self.ring = [None; SLOTS];
+        self.slots.ring().fill(None);
         (self.origin_us, self.next_slot, self.next_window) = (None, 0, 0);
     }
 
     /// Takes one sample and calls `emit` for each window that is complete with it. Returns whether
     /// the sample was taken: not if it is older than the newest one or falls into its slot.
-    pub fn push(&mut self, t_us: u64, sample: T, mut emit: impl FnMut(Window<'_, T>)) -> bool {
+    pub fn push(
+        &mut self,
+        t_us: u64,
+        sample: S::Sample,
+        mut emit: impl FnMut(Window<'_, S::Sample>),
+    ) -> bool {
         let origin_us = *self.origin_us.get_or_insert(t_us);
         let slot = match t_us.checked_sub(origin_us) {
             Some(since_us) => self.nearest_slot(since_us),
@@ -172,18 +254,18 @@ impl<T: Interpolate + Default, const SLOTS: usize> Windower<T, SLOTS> {
         }
         // Windows that end before this sample are complete, with whatever gap it leaves.
         self.advance(slot, &mut emit);
-        self.ring[(slot % SLOTS as u64) as usize] = Some(sample);
+        self.put(slot, Some(sample));
         self.next_slot = slot + 1;
         self.emit_complete(&mut emit);
         true
     }
 
     /// Leaves every slot up to `slot` empty, giving out the windows that are complete thereby.
-    fn advance(&mut self, slot: u64, emit: &mut impl FnMut(Window<'_, T>)) {
+    fn advance(&mut self, slot: u64, emit: &mut impl FnMut(Window<'_, S::Sample>)) {
         // Past a whole ring of missing slots nothing is left to give out but empty windows.
-        let walk_end = slot.min(self.next_slot + SLOTS as u64);
+        let walk_end = slot.min(self.next_slot + self.len);
         while self.next_slot < walk_end {
-            self.ring[(self.next_slot % SLOTS as u64) as usize] = None;
+            self.put(self.next_slot, None);
             self.next_slot += 1;
             self.emit_complete(emit);
         }
@@ -197,7 +279,7 @@ impl<T: Interpolate + Default, const SLOTS: usize> Windower<T, SLOTS> {
         }
     }
 
-    fn emit_complete(&mut self, emit: &mut impl FnMut(Window<'_, T>)) {
+    fn emit_complete(&mut self, emit: &mut impl FnMut(Window<'_, S::Sample>)) {
         while self.next_window + self.shape.len as u64 <= self.next_slot {
             let first = self.next_window;
             self.next_window += self.shape.hop as u64;
@@ -207,10 +289,14 @@ impl<T: Interpolate + Default, const SLOTS: usize> Windower<T, SLOTS> {
                 continue;
             }
             self.counts.made += 1;
+            let (t_start_us, t_end_us) = (
+                self.slot_time_us(first),
+                self.slot_time_us(first + self.shape.len as u64),
+            );
             emit(Window {
-                t_start_us: self.slot_time_us(first),
-                t_end_us: self.slot_time_us(first + self.shape.len as u64),
-                samples: &self.scratch[..self.shape.len],
+                t_start_us,
+                t_end_us,
+                samples: &self.slots.ring_and_scratch().1[..self.shape.len],
                 coverage: present as f32 / self.shape.len as f32,
             });
         }
@@ -218,29 +304,35 @@ impl<T: Interpolate + Default, const SLOTS: usize> Windower<T, SLOTS> {
 
     /// Copies the window into the scratch space, closing its gaps; returns the samples present.
     fn fill_scratch(&mut self, first: u64) -> usize {
+        let (ring, scratch) = self.slots.ring_and_scratch();
         let mut present = 0;
-        let mut last: Option<(usize, T)> = None;
+        let mut last: Option<(usize, S::Sample)> = None;
         for i in 0..self.shape.len {
-            let Some(sample) = self.ring[((first + i as u64) % SLOTS as u64) as usize] else {
+            let Some(sample) = ring[((first + i as u64) % self.len) as usize] else {
                 continue;
             };
             present += 1;
             match last {
-                None => self.scratch[..i].fill(sample),
+                None => scratch[..i].fill(sample),
                 Some((from, before)) => {
                     for missing in from + 1..i {
                         let fraction = (missing - from) as f32 / (i - from) as f32;
-                        self.scratch[missing] = before.interpolate(sample, fraction);
+                        scratch[missing] = before.interpolate(sample, fraction);
                     }
                 }
             }
-            self.scratch[i] = sample;
+            scratch[i] = sample;
             last = Some((i, sample));
         }
         if let Some((from, sample)) = last {
-            self.scratch[from + 1..self.shape.len].fill(sample);
+            scratch[from + 1..self.shape.len].fill(sample);
         }
         present
+    }
+
+    fn put(&mut self, slot: u64, sample: Option<S::Sample>) {
+        let at = (slot % self.len) as usize;
+        self.slots.ring()[at] = sample;
     }
 
     fn nearest_slot(&self, since_us: u64) -> u64 {

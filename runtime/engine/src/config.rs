@@ -10,11 +10,32 @@
 //! [[stream]]
 //! name = "wrist"
 //! source = { kind = "serial", port = "/dev/ttyACM0", baud = 921600 }
-//! hop_s = 0.64
+//! hop_s = 0.64                 # default: a quarter of the encoder's window
+//! frame_id = "wrist_link"      # where the sensor is mounted; default: the stream's name
 //!
 //! [[stream]]
 //! name = "recorded"
 //! source = { kind = "csv", path = "walk.csv", rate_hz = 50.0, units = "g,rad/s", speed = 1.0 }
+//!
+//! [[stream]]
+//! name = "mic"
+//! source = { kind = "pcm", path = "-", rate_hz = 16000, format = "s16le", channels = 1 }
+//!
+//! [[stream]]
+//! name = "kitchen"
+//! source = { kind = "sound", path = "kitchen.flac" }
+//! pack = "tagger.pack"         # where this sense's encoder is in another pack
+//!
+//! [[stream]]
+//! name = "ceiling"
+//! modality = "thermal"
+//! source = { kind = "raw-frames", path = "/run/thermal", rate_hz = 9.0, width = 32, height = 24, pixel = "u16" }
+//!
+//! [[stream]]
+//! name = "door"
+//! modality = "depth"
+//! source = { kind = "frames", path = "door/", rate_hz = 15.0 }
+//! window_s = 2.0               # only where the encoder takes clips of any length
 //!
 //! [events]
 //! median_windows = 3
@@ -30,11 +51,14 @@ use std::path::{Path, PathBuf};
 
 use sensorium_core::event::{EventPolicy, MAX_MEDIAN};
 use sensorium_core::feature::ImuUnits;
+use sensorium_media::Pcm;
+use sensorium_media::sound::PcmError;
 use sensorium_pack::{Modality, Scoring};
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::keys::{TomlError, from_toml};
+use crate::source::pipe::Pixel;
 use crate::stream::ClockMode;
 
 /// Why a configuration cannot be used.
@@ -56,13 +80,35 @@ pub enum ConfigError {
         /// The name.
         name: String,
     },
-    /// A stream is of a sense that cannot be had yet.
-    #[error("stream {name:?}: modality is {found}, expected imu")]
+    /// The source of a stream gives samples of other senses.
+    #[error(
+        "stream {name:?}: modality is {found}, expected {expected} of a source of kind {kind:?}"
+    )]
     Modality {
         /// The stream.
         name: String,
         /// Its sense.
         found: Modality,
+        /// What the source can be.
+        expected: &'static str,
+        /// The source.
+        kind: &'static str,
+    },
+    /// The source of a stream may give samples of several senses, and nobody says of which.
+    #[error("stream {name:?}: a source of kind {kind:?} needs modality = \"thermal\" or \"depth\"")]
+    NoModality {
+        /// The stream.
+        name: String,
+        /// The source.
+        kind: &'static str,
+    },
+    /// Raw samples of a kind that is not read.
+    #[error("stream {name:?}: format")]
+    Format {
+        /// The stream.
+        name: String,
+        /// What is wrong with it.
+        source: PcmError,
     },
     /// A number out of its range.
     #[error("{key} is {found}, expected {expected}")]
@@ -84,8 +130,8 @@ pub enum ConfigError {
     },
 }
 
-/// The default spacing of windows, in seconds: a quarter of the built-in pack's window.
-pub const DEFAULT_HOP_S: f32 = 0.64;
+/// Most pixels of a raw frame: 4096 x 4096.
+const MAX_PIXELS: usize = 1 << 24;
 
 /// A configuration file. Paths are relative to where the program was started.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -116,19 +162,111 @@ pub struct Config {
 pub struct StreamConfig {
     /// Its name in events.
     pub name: String,
-    /// The sense.
-    #[serde(default = "imu")]
-    pub modality: Modality,
+    /// The sense, where the source does not say.
+    pub modality: Option<Modality>,
     /// Where samples come from.
     pub source: SourceConfig,
     /// From the start of one window to the start of the next, in seconds.
-    #[serde(default = "default_hop_s")]
-    pub hop_s: f32,
+    pub hop_s: Option<f32>,
+    /// Length of a window in seconds, for encoders of clips of any length.
+    pub window_s: Option<f32>,
+    /// Where the sensor is mounted, in a robot's words; the stream's name by default.
+    pub frame_id: Option<String>,
+    /// The pack with the encoder of this sense, where it is not that of the others.
+    pub pack: Option<PathBuf>,
+}
+
+impl StreamConfig {
+    /// A stream from a source, all else as it comes.
+    #[must_use]
+    pub fn new(name: String, modality: Option<Modality>, source: SourceConfig) -> Self {
+        Self {
+            name,
+            modality,
+            source,
+            hop_s: None,
+            window_s: None,
+            frame_id: None,
+            pack: None,
+        }
+    }
+
+    /// The sense.
+    ///
+    /// # Errors
+    ///
+    /// One that its source cannot give, or none where it may give several.
+    pub fn modality(&self) -> Result<Modality, ConfigError> {
+        let kind = self.source.kind();
+        let (known, expected): (&[Modality], _) = match self.source {
+            SourceConfig::Serial { .. } | SourceConfig::Csv { .. } => (&[Modality::Imu], "imu"),
+            SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } => (&[Modality::Audio], "audio"),
+            SourceConfig::Frames { .. } | SourceConfig::RawFrames { .. } => {
+                (&[Modality::Thermal, Modality::Depth], "thermal or depth")
+            }
+        };
+        match (self.modality, known) {
+            (None, [only]) => Ok(*only),
+            (None, _) => Err(ConfigError::NoModality {
+                name: self.name.clone(),
+                kind,
+            }),
+            (Some(modality), known) if known.contains(&modality) => Ok(modality),
+            (Some(found), _) => Err(ConfigError::Modality {
+                name: self.name.clone(),
+                found,
+                expected,
+                kind,
+            }),
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        self.modality()?;
+        self.hop_s.map_or(Ok(()), check_hop_s)?;
+        if let Some(window_s) = self.window_s.filter(|s| !(0.1..=60.0).contains(s)) {
+            return Err(out_of_range("window_s", window_s.into(), "0.1 to 60"));
+        }
+        match &self.source {
+            SourceConfig::Serial { .. } => {}
+            SourceConfig::Csv { rate_hz, speed, .. } => {
+                check_rate_hz(*rate_hz)?;
+                check_speed(*speed)?;
+            }
+            SourceConfig::Sound { speed, .. } => check_speed(*speed)?,
+            SourceConfig::Pcm { .. } => {
+                self.source.pcm(&self.name)?;
+            }
+            SourceConfig::Frames { rate_hz, speed, .. } => {
+                check_frame_hz(*rate_hz)?;
+                check_speed(*speed)?;
+            }
+            SourceConfig::RawFrames {
+                rate_hz,
+                width,
+                height,
+                ..
+            } => {
+                check_frame_hz(*rate_hz)?;
+                let pixels = width.saturating_mul(*height);
+                if !(1..=MAX_PIXELS).contains(&pixels) {
+                    let found = pixels as f64;
+                    return Err(out_of_range(
+                        "width x height",
+                        found,
+                        "1 to 16777216 pixels",
+                    ));
+                }
+            }
+        }
+        self.source.units(&self.name)?;
+        Ok(())
+    }
 }
 
 /// Where samples come from.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SourceConfig {
     /// A node on a serial port.
     Serial {
@@ -138,7 +276,7 @@ pub enum SourceConfig {
         #[serde(default = "default_baud")]
         baud: u32,
     },
-    /// A recording.
+    /// A recording of inertial samples.
     Csv {
         /// The file.
         path: PathBuf,
@@ -148,6 +286,49 @@ pub enum SourceConfig {
         units: Option<String>,
         /// So many times as fast as it was; as fast as it can by default.
         speed: Option<f64>,
+    },
+    /// A recording of sound: WAV, FLAC, Ogg Vorbis.
+    Sound {
+        /// The file.
+        path: PathBuf,
+        /// As of `Csv`.
+        speed: Option<f64>,
+    },
+    /// Raw sound on stdin, in a FIFO or a file.
+    Pcm {
+        /// Its path; `-` is stdin.
+        path: PathBuf,
+        /// Samples a second.
+        rate_hz: u32,
+        /// What a sample is, such as `s16le` or `S16_LE`.
+        #[serde(default = "default_format")]
+        format: String,
+        /// Channels, interleaved; their mean is heard.
+        #[serde(default = "default_channels")]
+        channels: u16,
+    },
+    /// A recording of frames: a folder of pictures, or an array.
+    Frames {
+        /// The folder or file.
+        path: PathBuf,
+        /// Frames a second.
+        rate_hz: f32,
+        /// As of `Csv`.
+        speed: Option<f64>,
+    },
+    /// Raw frames on stdin, in a FIFO or a file.
+    RawFrames {
+        /// Its path; `-` is stdin.
+        path: PathBuf,
+        /// Frames a second.
+        rate_hz: f32,
+        /// Pixels in a row.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// What a pixel is.
+        #[serde(default)]
+        pixel: Pixel,
     },
 }
 
@@ -171,12 +352,12 @@ pub struct EventsConfig {
     pub max_gap_s: Option<f32>,
 }
 
-fn imu() -> Modality {
-    Modality::Imu
+fn default_format() -> String {
+    "s16le".to_owned()
 }
 
-fn default_hop_s() -> f32 {
-    DEFAULT_HOP_S
+fn default_channels() -> u16 {
+    1
 }
 
 fn default_baud() -> u32 {
@@ -211,19 +392,7 @@ impl Config {
             {
                 return Err(ConfigError::Twice { name: name() });
             }
-            if stream.modality != Modality::Imu {
-                let found = stream.modality;
-                return Err(ConfigError::Modality {
-                    name: name(),
-                    found,
-                });
-            }
-            check_hop_s(stream.hop_s)?;
-            if let SourceConfig::Csv { rate_hz, speed, .. } = &stream.source {
-                check_rate_hz(*rate_hz)?;
-                check_speed(*speed)?;
-            }
-            stream.source.units(&stream.name)?;
+            stream.check()?;
         }
         config.events.check()?;
         Ok(config)
@@ -231,6 +400,62 @@ impl Config {
 }
 
 impl SourceConfig {
+    /// As the file says it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Serial { .. } => "serial",
+            Self::Csv { .. } => "csv",
+            Self::Sound { .. } => "sound",
+            Self::Pcm { .. } => "pcm",
+            Self::Frames { .. } => "frames",
+            Self::RawFrames { .. } => "raw-frames",
+        }
+    }
+
+    /// Where samples come from.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Serial { port: path, .. }
+            | Self::Csv { path, .. }
+            | Self::Sound { path, .. }
+            | Self::Pcm { path, .. }
+            | Self::Frames { path, .. }
+            | Self::RawFrames { path, .. } => path,
+        }
+    }
+
+    /// What raw sound is; none of other sources.
+    ///
+    /// # Errors
+    ///
+    /// A format that is not read; errors call the stream `name`.
+    pub fn pcm(&self, name: &str) -> Result<Option<Pcm>, ConfigError> {
+        let Self::Pcm {
+            rate_hz,
+            format,
+            channels,
+            ..
+        } = self
+        else {
+            return Ok(None);
+        };
+        if !(1_000..=192_000).contains(rate_hz) {
+            return Err(out_of_range(
+                "rate_hz",
+                f64::from(*rate_hz),
+                "1000 to 192000",
+            ));
+        }
+        let pcm = Pcm::new(format, *channels, *rate_hz);
+        let pcm = pcm.map_err(|source| ConfigError::Format {
+            name: name.to_owned(),
+            source,
+        })?;
+        Ok(Some(pcm))
+    }
+
     /// Units of columns that name none.
     ///
     /// # Errors
@@ -335,6 +560,18 @@ pub fn check_rate_hz(rate_hz: Option<f32>) -> Result<(), ConfigError> {
         Some(rate_hz) => Err(out_of_range("rate_hz", rate_hz.into(), "25 to 400")),
         None => Ok(()),
     }
+}
+
+/// Checks a rate of frames.
+///
+/// # Errors
+///
+/// A rate outside 0.01 to 1000 Hz.
+pub fn check_frame_hz(rate_hz: f32) -> Result<(), ConfigError> {
+    if (0.01..=1000.0).contains(&rate_hz) {
+        return Ok(());
+    }
+    Err(out_of_range("rate_hz", rate_hz.into(), "0.01 to 1000"))
 }
 
 /// Checks a speed of replay, if there is one.

@@ -10,10 +10,10 @@
 
 use std::path::{Path, PathBuf};
 
-use sensorium_core::feature::{Clip, FramesOf, ImuUnits, Processor, depth_m};
+use sensorium_core::feature::{ImuUnits, Processor};
 use sensorium_media::clip::{self, ClipError};
 use sensorium_media::picture::{self, PictureError};
-use sensorium_media::{NumberArray, Numbers, OpenError, Sound, SoundError};
+use sensorium_media::{OpenError, Sound, SoundError};
 use sensorium_pack::{Modality, Pack};
 use thiserror::Error;
 
@@ -36,14 +36,6 @@ pub enum EmbedError {
     /// It holds no frames.
     #[error(transparent)]
     Clip(#[from] ClipError),
-    /// Distances are told in whole millimetres.
-    #[error("{path:?} holds {actual}, expected depth in millimetres as uint16")]
-    Depth {
-        /// The file.
-        path: PathBuf,
-        /// The numbers' kind.
-        actual: &'static str,
-    },
     /// A sound says its own rate, and it is another.
     #[error(
         "{path:?} has {actual} samples a second, not the {expected} of --rate-hz; leave that out"
@@ -105,10 +97,7 @@ impl Encoders {
             .map(|entry| Encoder::load_entry(pack, entry))
             .collect::<Result<Vec<_>, _>>()?;
         if encoders.is_empty() {
-            return Err(EncodeError::NoEncoder {
-                pack: manifest.name.clone(),
-                modality,
-            });
+            return Err(EncodeError::none_in(pack, modality));
         }
         Ok(Self(encoders))
     }
@@ -151,13 +140,13 @@ impl Encoder {
             }
         };
         let embedding = match self.processor() {
-            Processor::Imu(front_end, order) => {
+            Processor::Imu(front_end, _) => {
                 let is_array = path.extension().is_some_and(|extension| extension == "npy");
                 let units = recorded.units.or(is_array.then_some(front_end.units));
                 let rate_hz = recorded.rate_hz.unwrap_or(front_end.rate_hz);
                 let rows = read_imu(path, units)?;
                 let embed = |(row, samples): (usize, &Vec<_>)| {
-                    let embedding = self.embed_imu((front_end, *order), samples, rate_hz);
+                    let embedding = self.embed_imu(samples, rate_hz);
                     embedding.map_err(at(row))
                 };
                 let rows = rows.iter().enumerate().map(embed);
@@ -173,28 +162,9 @@ impl Encoder {
                 self.embed_sound(front_end, &samples, sound.rate_hz)
             }
             Processor::Image(front_end) => self.run(&front_end.extract(&picture::open_rgb(path)?)),
-            Processor::Thermal(front_end) => {
-                let array = clip::open(path)?;
-                let values = thermal(&array, |count| front_end.value_of(count));
-                self.embed_planes(frames(&array, &values), |frame, width| {
-                    front_end.extract(frame, width)
-                })
-            }
-            Processor::Depth(front_end) => {
-                let array = clip::open(path)?;
-                let values = depth(path, &array)?;
-                self.embed_planes(frames(&array, &values), |frame, width| {
-                    front_end.extract(frame, width)
-                })
-            }
-            Processor::Frames(front_end) => {
-                let array = clip::open(path)?;
-                let values = match front_end.spec().of {
-                    FramesOf::Depth => depth(path, &array)?,
-                    FramesOf::Thermal => thermal(&array, |count| front_end.value_of(count)),
-                };
+            Processor::Thermal(_) | Processor::Depth(_) | Processor::Frames(_) => {
                 let rate_hz = recorded.rate_hz.map(f64::from);
-                self.embed_clip(front_end, frames(&array, &values), rate_hz)
+                self.embed_frames(&clip::open(path)?, rate_hz)
             }
         };
         Ok(EmbeddedFile {
@@ -213,42 +183,5 @@ fn open_sound(path: &Path, rate_hz: Option<f32>) -> Result<Sound, EmbedError> {
             expected,
         }),
         _ => Ok(sound),
-    }
-}
-
-/// Thermal values: whole numbers are counts, others are what they are.
-fn thermal(array: &NumberArray, value_of: impl Fn(f64) -> f32) -> Vec<f32> {
-    let values = array.numbers.to_f32(0..array.numbers.len());
-    match array.numbers {
-        Numbers::F32(_) | Numbers::F64(_) => values,
-        _ => values
-            .into_iter()
-            .map(|count| value_of(f64::from(count)))
-            .collect(),
-    }
-}
-
-/// Distances in metres, from whole millimetres of enough bits to hold a room.
-fn depth(path: &Path, array: &NumberArray) -> Result<Vec<f32>, EmbedError> {
-    let numbers = &array.numbers;
-    match numbers {
-        Numbers::U16(values) => Ok(values.iter().map(|mm| depth_m(*mm)).collect()),
-        Numbers::I16(_) | Numbers::I32(_) | Numbers::I64(_) => {
-            let values = numbers.to_f32(0..numbers.len()).into_iter();
-            // Conversions saturate: what is negative or beyond 16 bits is no measurement.
-            Ok(values.map(|mm| depth_m(mm as u16)).collect())
-        }
-        _ => Err(EmbedError::Depth {
-            path: path.to_owned(),
-            actual: numbers.kind(),
-        }),
-    }
-}
-
-fn frames<'a>(array: &NumberArray, values: &'a [f32]) -> Clip<'a> {
-    Clip {
-        values,
-        height: array.shape[1],
-        width: array.shape[2],
     }
 }

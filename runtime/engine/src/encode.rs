@@ -4,8 +4,7 @@
 //! window, sound, picture, clip ─ front end ─▶ features ─ ONNX ─▶ embedding of length 1
 //! ```
 //!
-//! [`Encoder`] runs any encoder of a pack, whatever its sense; [`ImuEncoder`] is the one that streams
-//! of inertial samples use.
+//! [`Encoder`] runs any encoder of a pack, whatever its sense, on files and on the windows of streams.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,10 +18,9 @@ use tract_onnx::prelude::*;
 
 use sensorium_pack::npy::{Array, NpyError};
 
-mod imu;
 mod senses;
 
-pub use imu::ImuEncoder;
+pub(crate) use senses::Excerpt;
 
 /// Largest deviation from length 1 that an embedding may have.
 const NORM_TOLERANCE: f32 = 1e-3;
@@ -32,12 +30,14 @@ const NORM_TOLERANCE: f32 = 1e-3;
 #[non_exhaustive]
 pub enum EncodeError {
     /// The pack has no encoder for this sense.
-    #[error("pack {pack} has no encoder for {modality}")]
+    #[error("pack {pack} has no encoder for {modality}, it has {known}")]
     NoEncoder {
         /// The pack's name.
         pack: String,
         /// The sense.
         modality: Modality,
+        /// The senses that it has encoders for.
+        known: String,
     },
     /// The pack lacks what its manifest refers to.
     #[error(transparent)]
@@ -117,6 +117,54 @@ pub enum EncodeError {
     /// A clip of pictures cannot.
     #[error(transparent)]
     Frames(#[from] FramesError),
+    /// Distances are told in whole millimetres.
+    #[error("it holds {actual}, expected depth in millimetres as uint16")]
+    Depth {
+        /// The numbers' kind.
+        actual: &'static str,
+    },
+    /// Colours, or levels of grey, are bytes.
+    #[error("it holds {actual}, expected levels of grey as uint8")]
+    Grey {
+        /// The numbers' kind.
+        actual: &'static str,
+    },
+    /// The encoder is for samples of another kind.
+    #[error("encoder {encoder:?} is for {expected}, not for {actual}")]
+    Sense {
+        /// The encoder.
+        encoder: String,
+        /// Its sense.
+        expected: Modality,
+        /// What it was given.
+        actual: &'static str,
+    },
+}
+
+impl EncodeError {
+    /// A pack has no encoder for a sense.
+    pub(crate) fn none_in(pack: &Pack, modality: Modality) -> Self {
+        let manifest = pack.manifest();
+        let has = |sense: &Modality| manifest.encoder(*sense).is_some();
+        let known: Vec<_> = Modality::ALL.into_iter().filter(has).collect();
+        let names: Vec<_> = known.iter().map(|sense| sense.name()).collect();
+        Self::NoEncoder {
+            pack: manifest.name.clone(),
+            modality,
+            known: names.join(", "),
+        }
+    }
+
+    /// Whether only what was sensed is at fault: the next window may be well.
+    #[must_use]
+    pub fn is_of_measurement(&self) -> bool {
+        matches!(
+            self,
+            Self::Plane(PlaneError::Empty | PlaneError::OutOfRange { .. })
+                | Self::Frames(FramesError::Plane(PlaneError::Empty))
+                | Self::Sound(SoundError::NotFinite { .. })
+        )
+    }
 }
 
 /// An encoder of a pack, ready to run and self-tested.
@@ -149,10 +197,7 @@ impl Encoder {
     pub fn load(pack: &Pack, modality: Modality) -> Result<Self, EncodeError> {
         let manifest = pack.manifest();
         let entry = manifest.encoder(modality);
-        let entry = entry.ok_or_else(|| EncodeError::NoEncoder {
-            pack: manifest.name.clone(),
-            modality,
-        })?;
+        let entry = entry.ok_or_else(|| EncodeError::none_in(pack, modality))?;
         Self::load_entry(pack, entry)
     }
 
@@ -163,10 +208,7 @@ impl Encoder {
     /// As [`load`](Self::load).
     pub fn load_entry(pack: &Pack, entry: &Entry) -> Result<Self, EncodeError> {
         let space = pack.manifest().space(&entry.space);
-        let space = space.ok_or_else(|| EncodeError::NoEncoder {
-            pack: pack.manifest().name.clone(),
-            modality: entry.modality,
-        })?;
+        let space = space.ok_or_else(|| EncodeError::none_in(pack, entry.modality))?;
         let processor = entry.front_end.build();
         let processor = processor.map_err(|source| EncodeError::FrontEnd {
             encoder: entry.name.clone(),

@@ -79,6 +79,8 @@ pub struct Names {
     pub pack: String,
     /// Of the class bank.
     pub bank: String,
+    /// The sense.
+    pub modality: Modality,
 }
 
 /// Times of one report.
@@ -102,7 +104,7 @@ impl Names {
             class: class.to_owned(),
             score: rounded(report.score),
             margin: rounded(report.margin),
-            modality: Modality::Imu,
+            modality: self.modality,
             stream: self.stream.clone(),
             t_start_ns: told.t_start_ns,
             t_end_ns: times.t_end_ns,

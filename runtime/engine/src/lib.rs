@@ -21,6 +21,7 @@ pub mod keys;
 pub mod ledger;
 pub mod pipeline;
 pub mod queue;
+pub mod sense;
 pub mod sink;
 pub mod source;
 pub mod space;

@@ -4,10 +4,13 @@
 //! source ─▶ queue ─▶ stream ─┐
 //! source ─▶ queue ─▶ stream ─┴▶ whoever called
 //! ```
+//!
+//! What live streams say is passed on as it comes. Recordings have a time of their own: what they say
+//! is merged by it, so that the same recordings give the same lines, whichever thread was faster.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use thiserror::Error;
@@ -16,8 +19,9 @@ use crate::queue::Queue;
 use crate::source::{Feed, Signal, Source, SourceError};
 use crate::stream::{ClockMode, Output, Stream, StreamError, Totals};
 
-/// Signals between a source and its stream: at 50 Hz in blocks of 16, the last five minutes.
-const QUEUE_LEN: usize = 1024;
+/// Samples between a source and its stream, in microseconds: what is live and later than this is
+/// given up.
+const QUEUE_US: u64 = 4_000_000;
 
 /// Outputs that wait for the caller.
 const OUTPUTS_LEN: usize = 256;
@@ -68,18 +72,29 @@ pub fn run(
     mut on_output: impl FnMut(Output) -> io::Result<()>,
 ) -> (Vec<Summary>, io::Result<()>) {
     thread::scope(|scope| {
-        let (outputs, received) = sync_channel(OUTPUTS_LEN);
-        let threads: Vec<_> = lines
-            .into_iter()
-            .map(|line| {
-                let outputs = outputs.clone();
-                let name = line.stream.name().to_owned();
-                (name, scope.spawn(move || run_line(line, stop, &outputs)))
-            })
-            .collect();
-        drop(outputs);
+        let is_recorded = lines.iter().all(|line| line.source.is_recording());
+        let mut received = Vec::new();
+        let shared = sync_channel(OUTPUTS_LEN);
+        let start = |line: Line| {
+            let own = is_recorded.then(|| sync_channel(OUTPUTS_LEN));
+            let outputs = match own {
+                Some((outputs, of_line)) => {
+                    received.push(of_line);
+                    outputs
+                }
+                None => shared.0.clone(),
+            };
+            let name = line.stream.name().to_owned();
+            (name, scope.spawn(move || run_line(line, stop, &outputs)))
+        };
+        let threads: Vec<_> = lines.into_iter().map(start).collect();
+        drop(shared.0);
+        let received: Box<dyn Iterator<Item = Timed>> = match is_recorded {
+            true => Box::new(Merged::new(received)),
+            false => Box::new(shared.1.into_iter()),
+        };
         let mut result = Ok(());
-        for output in received {
+        for (_, output) in received {
             // After a failure the rest is taken and not passed on, so that no thread waits.
             if result.is_ok() {
                 result = on_output(output);
@@ -102,19 +117,60 @@ pub fn run(
     })
 }
 
+/// What a stream said, and at which of its own microseconds.
+type Timed = (u64, Output);
+
+/// What several streams say, in the order of their times; of the same time, in the order of the
+/// streams.
+struct Merged {
+    streams: Vec<Receiver<Timed>>,
+    /// The next thing that each stream says; none before it was asked for, or at its end.
+    next: Vec<Option<Timed>>,
+    ended: Vec<bool>,
+}
+
+impl Merged {
+    fn new(streams: Vec<Receiver<Timed>>) -> Self {
+        Self {
+            next: streams.iter().map(|_| None).collect(),
+            ended: vec![false; streams.len()],
+            streams,
+        }
+    }
+}
+
+impl Iterator for Merged {
+    type Item = Timed;
+
+    fn next(&mut self) -> Option<Timed> {
+        for (at, stream) in self.streams.iter().enumerate() {
+            // Each stream has a channel of its own, so none waits for another that waits for it.
+            if self.next[at].is_none() && !self.ended[at] {
+                self.next[at] = stream.recv().ok();
+                self.ended[at] = self.next[at].is_none();
+            }
+        }
+        let earliest = { self.next.iter().enumerate() }
+            .filter_map(|(at, next)| Some((next.as_ref()?.0, at)))
+            .min()?;
+        self.next[earliest.1].take()
+    }
+}
+
 fn run_line(
     line: Line,
     stop: &AtomicBool,
-    outputs: &SyncSender<Output>,
+    outputs: &SyncSender<Timed>,
 ) -> (Totals, Result<(), PipelineError>) {
     let Line {
         source,
         mut stream,
         clock,
     } = line;
-    let queue = Queue::new(QUEUE_LEN);
+    let queue = Queue::new(QUEUE_US);
     let (from_source, from_stream) = thread::scope(|scope| {
-        let feed = Feed::new(&queue, stop, clock == ClockMode::Host);
+        let is_live = clock == ClockMode::Host && !source.is_recording();
+        let feed = Feed::new(&queue, stop, is_live);
         let queue = &queue;
         let reader = scope.spawn(move || {
             // Closed however the source ends, or the stream would wait for ever.
@@ -144,11 +200,16 @@ impl Drop for Closing<'_> {
 fn consume(
     queue: &Queue<Signal>,
     stream: &mut Stream,
-    outputs: &SyncSender<Output>,
+    outputs: &SyncSender<Timed>,
 ) -> Result<(), StreamError> {
-    // The receiver is there until every stream has ended.
+    // What is said of a window is said at its end; an event may reach less far.
+    let mut t_us = 0;
     let mut say = |output| {
-        let _ = outputs.send(output);
+        if let Output::Window(scored) = &output {
+            t_us = scored.t_end_us.max(t_us);
+        }
+        // The receiver is there until every stream has ended.
+        let _ = outputs.send((t_us, output));
     };
     loop {
         let (signal, dropped) = queue.pop();

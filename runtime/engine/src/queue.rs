@@ -9,6 +9,9 @@ use std::time::Duration;
 pub trait Item {
     /// Samples that are lost if this item is given up; none if it must not be.
     fn droppable(&self) -> Option<u64>;
+
+    /// Time that its samples span, in microseconds.
+    fn span_us(&self) -> u64;
 }
 
 /// A queue for one producer and one consumer.
@@ -16,48 +19,58 @@ pub trait Item {
 pub struct Queue<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
-    capacity: usize,
+    capacity_us: u64,
 }
 
 #[derive(Debug)]
 struct State<T> {
     items: VecDeque<T>,
+    /// Time that the items span.
+    span_us: u64,
     dropped: u64,
     closed: bool,
 }
 
+impl<T: Item> State<T> {
+    fn push(&mut self, item: T) {
+        self.span_us += item.span_us();
+        self.items.push_back(item);
+    }
+}
+
 impl<T: Item> Queue<T> {
-    /// An empty queue for so many items.
+    /// An empty queue for samples of so many microseconds.
     #[must_use]
-    pub fn new(capacity: usize) -> Self {
+    pub fn new(capacity_us: u64) -> Self {
         Self {
             state: Mutex::new(State {
-                items: VecDeque::with_capacity(capacity),
+                items: VecDeque::new(),
+                span_us: 0,
                 dropped: 0,
                 closed: false,
             }),
             changed: Condvar::new(),
-            capacity: capacity.max(1),
+            capacity_us: capacity_us.max(1),
         }
     }
 
-    /// Adds an item. If the queue is full, the oldest that may be given up makes room; if there is
-    /// none, the queue grows. Returns whether the consumer is still there.
+    /// Adds an item. If the queue is full, the oldest that may be given up make room; the others
+    /// stay. Returns whether the consumer is still there.
     pub fn push_or_drop(&self, item: T) -> bool {
         let mut state = self.lock();
         if state.closed {
             return false;
         }
-        if state.items.len() >= self.capacity {
-            let oldest = state
-                .items
-                .iter()
-                .position(|item| item.droppable().is_some());
-            if let Some(dropped) = oldest.and_then(|at| state.items.remove(at)) {
-                state.dropped += dropped.droppable().unwrap_or(0);
-            }
+        while item.span_us() > 0 && state.span_us >= self.capacity_us {
+            let mut items = state.items.iter();
+            let oldest = items.position(|item| item.droppable().is_some());
+            let Some(dropped) = oldest.and_then(|at| state.items.remove(at)) else {
+                break;
+            };
+            state.span_us -= dropped.span_us();
+            state.dropped += dropped.droppable().unwrap_or(0);
         }
-        state.items.push_back(item);
+        state.push(item);
         self.changed.notify_all();
         true
     }
@@ -65,13 +78,13 @@ impl<T: Item> Queue<T> {
     /// Adds an item once there is room. Returns whether it did: not if the consumer is gone.
     pub fn push_or_wait(&self, item: T) -> bool {
         let mut state = self.lock();
-        while state.items.len() >= self.capacity && !state.closed {
+        while state.span_us >= self.capacity_us && !state.closed {
             state = self.wait(state);
         }
         if state.closed {
             return false;
         }
-        state.items.push_back(item);
+        state.push(item);
         self.changed.notify_all();
         true
     }
@@ -84,6 +97,7 @@ impl<T: Item> Queue<T> {
             state = self.wait(state);
         }
         let item = state.items.pop_front();
+        state.span_us -= item.as_ref().map_or(0, Item::span_us);
         self.changed.notify_all();
         (item, std::mem::take(&mut state.dropped))
     }
@@ -122,16 +136,24 @@ mod tests {
                 Self::Boot => None,
             }
         }
+
+        fn span_us(&self) -> u64 {
+            u64::from(matches!(self, Self::Block(_)))
+        }
     }
 
     #[test]
     fn the_oldest_block_goes_and_is_counted() {
         let queue = Queue::new(2);
-        for thing in [Thing::Boot, Thing::Block(16), Thing::Block(8), Thing::Boot] {
-            assert!(queue.push_or_drop(thing));
+        for thing in [16, 8, 4].map(Thing::Block) {
+            assert!(queue.push_or_drop(Thing::Boot) && queue.push_or_drop(thing));
         }
+        assert!(queue.push_or_drop(Thing::Block(2)));
         assert_eq!(queue.pop(), (Some(Thing::Boot), 24));
         assert_eq!(queue.pop(), (Some(Thing::Boot), 0));
+        assert_eq!(queue.pop(), (Some(Thing::Boot), 0));
+        assert_eq!(queue.pop(), (Some(Thing::Block(4)), 0));
+        assert_eq!(queue.pop(), (Some(Thing::Block(2)), 0));
         queue.close();
         assert_eq!(queue.pop(), (None, 0));
         assert!(!queue.push_or_wait(Thing::Boot) && !queue.push_or_drop(Thing::Boot));

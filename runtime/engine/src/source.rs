@@ -1,8 +1,9 @@
 //! Where samples come from.
 //!
 //! ```text
-//! csv ──▶ replay ─┐
-//! tty ──▶ serial ─┴▶ Feed ─▶ queue ─▶ stream
+//! csv, wav, frames ──▶ replay ─┐
+//! tty ───────────────▶ serial ─┤
+//! stdin, fifo ───────▶ pipe ───┴▶ Feed ─▶ queue ─▶ stream
 //! ```
 //!
 //! A source runs in a thread of its own and says what it meets as [`Signal`]s. Samples carry the
@@ -11,6 +12,7 @@
 
 pub mod csv;
 pub mod node;
+pub mod pipe;
 pub mod replay;
 pub mod serial;
 
@@ -18,10 +20,15 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sensorium_core::ImuSample;
-use sensorium_wire::DecodeCounts;
+use sensorium_media::Numbers;
+use sensorium_pack::Modality;
+use sensorium_wire::{DecodeCounts, sample_time_us};
 use thiserror::Error;
 
 use crate::queue::{Item, Queue};
+
+/// Longest time that a block is held to span: an hour.
+const MAX_SPAN_US: u64 = 3_600_000_000;
 
 /// Why a source had to stop.
 #[derive(Debug, Error)]
@@ -37,6 +44,30 @@ pub enum SourceError {
         port: PathBuf,
         /// What the driver said.
         source: serialport::Error,
+    },
+    /// The pipe cannot be opened.
+    #[error("cannot open {path:?}")]
+    OpenPipe {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Somebody writes a WAV file where raw samples are wanted.
+    #[error(
+        "{path:?} begins as a WAV file does, expected raw samples, such as `arecord -t raw` writes"
+    )]
+    NotRaw {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The pipe cannot be read any more.
+    #[error("cannot read {path:?}")]
+    Pipe {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// The port cannot be read any more: it was unplugged.
     #[error("the port {port:?} is gone")]
@@ -85,12 +116,87 @@ pub struct Block {
     pub t_us: u64,
     /// How often the sensor samples, in millihertz.
     pub rate_mhz: u32,
-    /// Time of each sample after that of the first, in microseconds.
-    pub offsets_us: Vec<u64>,
+    /// Time of each sample after that of the first, in microseconds; none where they follow each
+    /// other at the rate.
+    pub offsets_us: Option<Vec<u64>>,
     /// The samples.
-    pub samples: Vec<ImuSample>,
+    pub samples: Samples,
     /// When the block arrived, in nanoseconds of the host's clock; none in a replay.
     pub t_host_ns: Option<i64>,
+}
+
+impl Block {
+    /// When sample `at` of the block was taken, in microseconds of the source's clock.
+    #[must_use]
+    pub fn time_us(&self, at: usize) -> u64 {
+        let offset_us = match &self.offsets_us {
+            Some(offsets_us) => offsets_us.get(at).copied().unwrap_or(0),
+            None => {
+                let time_us = |index| sample_time_us(index, self.rate_mhz);
+                let index = self.index.saturating_add(at as u64);
+                time_us(index).saturating_sub(time_us(self.index))
+            }
+        };
+        self.t_us.saturating_add(offset_us)
+    }
+}
+
+/// Samples of one sense.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Samples {
+    /// Inertial, in m/s² and rad/s.
+    Imu(Vec<ImuSample>),
+    /// Amplitudes of one channel of sound, full scale being -1 to 1.
+    Sound(Vec<f32>),
+    /// Frames of a thermal or depth camera.
+    Frames(Vec<Frame>),
+}
+
+impl Samples {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Imu(samples) => samples.len(),
+            Self::Sound(samples) => samples.len(),
+            Self::Frames(frames) => frames.len(),
+        }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One frame of a camera.
+///
+/// # Units
+///
+/// Depth in millimetres of 16 bits; thermal as the encoder's front end takes it: whole numbers are
+/// counts, others degrees Celsius.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    /// Rows.
+    pub height: usize,
+    /// Pixels in a row.
+    pub width: usize,
+    /// The pixels, row by row.
+    pub pixels: Numbers,
+}
+
+/// In what a stream of a sense is measured.
+#[must_use]
+pub fn unit(modality: Modality) -> &'static str {
+    match modality {
+        Modality::Imu => "m/s2 and rad/s",
+        Modality::Audio => "amplitude, full scale 1",
+        Modality::Depth => "millimetres",
+        Modality::Thermal => "counts, or degrees Celsius where frames hold fractions",
+        Modality::Image => "levels of grey",
+        Modality::Text => "words",
+    }
 }
 
 impl Item for Signal {
@@ -98,6 +204,17 @@ impl Item for Signal {
         match self {
             Self::Block(block) => Some(block.samples.len() as u64),
             _ => None,
+        }
+    }
+
+    fn span_us(&self) -> u64 {
+        match self {
+            Self::Block(block) => {
+                let span_us = sample_time_us(block.samples.len() as u64, block.rate_mhz);
+                // A rate of next to nothing is refused later; sums must not overflow before.
+                span_us.min(MAX_SPAN_US)
+            }
+            _ => 0,
         }
     }
 }
@@ -137,6 +254,11 @@ impl<'a> Feed<'a> {
 
 /// Where samples come from.
 pub trait Source: Send + std::fmt::Debug {
+    /// Whether it plays what was recorded, so that it has no time but its samples'.
+    fn is_recording(&self) -> bool {
+        false
+    }
+
     /// Reads until the source ends or [`Feed::push`] says so.
     ///
     /// # Errors

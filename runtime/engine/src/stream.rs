@@ -3,21 +3,18 @@
 
 use std::sync::Arc;
 
-use sensorium_core::ImuSample;
 use sensorium_core::clock::{Clock, ClockState, HostTime};
 use sensorium_core::event::{EventPolicy, EventTracker, Observation, Report};
 use sensorium_core::score::second;
-use sensorium_core::window::{Window, WindowCounts, WindowError, WindowShape, Windower};
+use sensorium_core::window::{WindowCounts, WindowShape};
 use thiserror::Error;
 
 use crate::bank::Bank;
-use crate::encode::{EncodeError, ImuEncoder};
+use crate::encode::{EncodeError, Encoder};
 use crate::event::{Event, Names, Times, Told, event_id};
 use crate::ledger::{Accountant, Ledger};
+use crate::sense::{Sense, SenseError, View, Windows};
 use crate::source::{Block, Signal};
-
-/// Most samples of a window: 10 s at 400 Hz.
-const SLOTS: usize = 4096;
 
 /// Windows with less of their samples say more about the gap than about the sensor.
 const MIN_COVERAGE: f32 = 0.8;
@@ -26,14 +23,9 @@ const MIN_COVERAGE: f32 = 0.8;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StreamError {
-    /// Windows of this length and rate cannot be made.
-    #[error("at {rate_hz} Hz: {source}")]
-    Window {
-        /// Rate of the samples.
-        rate_hz: f32,
-        /// What does not fit.
-        source: WindowError,
-    },
+    /// Its samples cannot be windowed.
+    #[error(transparent)]
+    Sense(#[from] SenseError),
     /// The encoder failed.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -101,20 +93,37 @@ pub struct Totals {
     pub windows: WindowCounts,
     /// Windows that were not scored, because too much of them was missing.
     pub thin: u64,
+    /// Windows that were not scored, because nothing in them could be measured.
+    pub blank: u64,
+}
+
+impl Totals {
+    /// Windows that were scored.
+    #[must_use]
+    pub fn scored(&self) -> u64 {
+        self.windows.made - self.thin - self.blank
+    }
 }
 
 /// Turns the signals of one source into events.
 pub struct Stream {
     settings: Settings,
     names: Names,
-    encoder: ImuEncoder,
+    sense: Sense,
     bank: Arc<Bank>,
-    windower: Option<Box<Windower<ImuSample, SLOTS>>>,
+    windows: Option<Windows>,
     past_windows: WindowCounts,
-    thin: u64,
+    unscored: Unscored,
     trackers: Vec<Tracker>,
     clock: Clock,
     books: Accountant,
+}
+
+/// Windows that were not scored, by why.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unscored {
+    thin: u64,
+    blank: u64,
 }
 
 /// One class in this stream.
@@ -135,7 +144,7 @@ impl std::fmt::Debug for Stream {
 impl Stream {
     /// A stream that has been told nothing. `pack_id` names the encoder's pack in events.
     #[must_use]
-    pub fn new(settings: Settings, encoder: ImuEncoder, bank: Arc<Bank>, pack_id: String) -> Self {
+    pub fn new(settings: Settings, sense: Sense, bank: Arc<Bank>, pack_id: String) -> Self {
         let tracker = |class: usize| Tracker {
             events: EventTracker::new(bank.policy(class, settings.policy)),
             told: None,
@@ -145,14 +154,15 @@ impl Stream {
                 stream: settings.name.clone(),
                 pack: pack_id,
                 bank: bank.id().to_owned(),
+                modality: sense.modality(),
             },
             trackers: (0..bank.classes().len()).map(tracker).collect(),
             settings,
-            encoder,
+            sense,
             bank,
-            windower: None,
+            windows: None,
             past_windows: WindowCounts::default(),
-            thin: 0,
+            unscored: Unscored::default(),
             clock: Clock::new(),
             books: Accountant::new(),
         }
@@ -168,13 +178,14 @@ impl Stream {
     #[must_use]
     pub fn totals(&self) -> Totals {
         let mut windows = self.past_windows;
-        if let Some(windower) = &self.windower {
-            add(&mut windows, windower.counts());
+        if let Some(current) = &self.windows {
+            add(&mut windows, current.counts());
         }
         Totals {
             ledger: self.books.ledger(),
             windows,
-            thin: self.thin,
+            thin: self.unscored.thin,
+            blank: self.unscored.blank,
         }
     }
 
@@ -190,7 +201,7 @@ impl Stream {
     /// The samples cannot be windowed or the encoder fails; the stream is then at its end.
     pub fn take(&mut self, signal: Signal, say: &mut dyn FnMut(Output)) -> Result<(), StreamError> {
         match signal {
-            Signal::Block(block) => self.take_block(&block, say)?,
+            Signal::Block(block) => self.take_block(block, say)?,
             Signal::Boot { boot_id } => {
                 self.clock.boot(boot_id);
             }
@@ -198,8 +209,8 @@ impl Stream {
                 self.finish(say);
                 self.clock.boot(boot_id);
                 self.books.reboot();
-                if let Some(windower) = &mut self.windower {
-                    windower.restart();
+                if let Some(windows) = &mut self.windows {
+                    windows.restart();
                 }
             }
             Signal::NodeCounts {
@@ -221,61 +232,42 @@ impl Stream {
         }
     }
 
-    fn take_block(
-        &mut self,
-        block: &Block,
-        say: &mut dyn FnMut(Output),
-    ) -> Result<(), StreamError> {
-        self.books
-            .arrived(block.t_us, block.index, block.samples.len());
-        if let (Some(t_host_ns), Some(last)) = (block.t_host_ns, block.offsets_us.last()) {
-            self.clock
-                .observe(block.t_us.saturating_add(*last), t_host_ns);
+    fn take_block(&mut self, block: Block, say: &mut dyn FnMut(Output)) -> Result<(), StreamError> {
+        let count = block.samples.len();
+        self.books.arrived(block.t_us, block.index, count);
+        if let (Some(t_host_ns), 1..) = (block.t_host_ns, count) {
+            self.clock.observe(block.time_us(count - 1), t_host_ns);
         }
-        self.fit_windower(block.rate_mhz)?;
-        let Some(windower) = &mut self.windower else {
+        self.fit_windows(block.rate_mhz)?;
+        let Some(windows) = &mut self.windows else {
             return Ok(());
         };
         let mut scorer = Scorer {
-            encoder: &self.encoder,
+            encoder: self.sense.encoder(),
             bank: &self.bank,
             stream: &self.settings.name,
-            shape: windower.shape(),
+            shape: windows.shape(),
             reporter: Reporter::of(self.settings.clock, &self.clock, &self.names),
             trackers: &mut self.trackers,
-            thin: &mut self.thin,
+            unscored: &mut self.unscored,
             failed: None,
         };
-        for (offset_us, sample) in block.offsets_us.iter().zip(&block.samples) {
-            let t_us = block.t_us.saturating_add(*offset_us);
-            if windower.push(t_us, *sample, |window| scorer.score(&window, say)) {
-                self.books.received(1);
-            } else {
-                self.books.dropped_here(1);
-            }
-        }
+        let taken = windows.push(block, |view| scorer.score(&view, say));
+        self.books.received(taken);
+        self.books.dropped_here(count as u64 - taken);
         scorer.failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Makes a windower for this rate, unless there is one.
-    fn fit_windower(&mut self, rate_mhz: u32) -> Result<(), StreamError> {
-        if let Some(windower) = &self.windower {
-            if windower.shape().rate_mhz == rate_mhz {
+    /// Makes windows for this rate, unless there are.
+    fn fit_windows(&mut self, rate_mhz: u32) -> Result<(), StreamError> {
+        if let Some(windows) = &self.windows {
+            if windows.shape().rate_mhz == rate_mhz {
                 return Ok(());
             }
-            add(&mut self.past_windows, windower.counts());
+            add(&mut self.past_windows, windows.counts());
         }
-        let rate_hz = rate_mhz as f32 / 1000.0;
-        let len = self
-            .encoder
-            .front_end()
-            .input_len(rate_hz)
-            .map_err(EncodeError::from)?;
-        let hop = ((self.settings.hop_s * rate_hz).round() as usize).clamp(1, len);
-        let shape = WindowShape { len, hop, rate_mhz };
-        let windower =
-            Windower::new(shape).map_err(|source| StreamError::Window { rate_hz, source })?;
-        self.windower = Some(Box::new(windower));
+        let shape = self.sense.shape(rate_mhz, self.settings.hop_s)?;
+        self.windows = Some(self.sense.windows(shape)?);
         Ok(())
     }
 }
@@ -288,28 +280,31 @@ fn add(sum: &mut WindowCounts, counts: WindowCounts) {
 
 /// What scores the windows of one block.
 struct Scorer<'a> {
-    encoder: &'a ImuEncoder,
+    encoder: &'a Encoder,
     bank: &'a Bank,
     stream: &'a str,
     shape: WindowShape,
     reporter: Reporter<'a>,
     trackers: &'a mut [Tracker],
-    thin: &'a mut u64,
+    unscored: &'a mut Unscored,
     failed: Option<EncodeError>,
 }
 
 impl Scorer<'_> {
-    fn score(&mut self, window: &Window<'_, ImuSample>, say: &mut dyn FnMut(Output)) {
+    fn score(&mut self, window: &View<'_>, say: &mut dyn FnMut(Output)) {
         if self.failed.is_some() {
             return;
         }
         if window.coverage < MIN_COVERAGE {
-            *self.thin += 1;
+            self.unscored.thin += 1;
             return;
         }
-        let rate_hz = self.shape.rate_mhz as f32 / 1000.0;
-        let embedding = match self.encoder.embed(window.samples, rate_hz) {
+        let embedding = match self.encoder.embed_excerpt(window.excerpt) {
             Ok(embedding) => embedding,
+            Err(error) if error.is_of_measurement() => {
+                self.unscored.blank += 1;
+                return;
+            }
             Err(error) => {
                 self.failed = Some(error);
                 return;

@@ -7,7 +7,7 @@ use std::error::Error;
 use sensorium_core::ImuSample;
 use sensorium_core::feature::ImuOrder;
 use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
-use sensorium_engine::encode::{EncodeError, ImuEncoder};
+use sensorium_engine::encode::{EncodeError, Encoder};
 use sensorium_engine::space::{Space, SpaceError};
 use sensorium_pack::npy::Array;
 use sensorium_pack::{FrontEnd, Manifest, Modality, Pack, PackWriter};
@@ -51,7 +51,7 @@ fn still(len: usize) -> Vec<ImuSample> {
 
 #[test]
 fn the_encoder_gives_unit_vectors_at_any_rate_and_length() {
-    let encoder = ImuEncoder::load(&built_in()).unwrap();
+    let encoder = Encoder::load(&built_in(), Modality::Imu).unwrap();
     for (len, rate_hz) in [
         (128, 50.0),
         (256, 100.0),
@@ -59,17 +59,17 @@ fn the_encoder_gives_unit_vectors_at_any_rate_and_length() {
         (10, 50.0),
         (1000, 50.0),
     ] {
-        let embedding = encoder.embed_recording(&still(len), rate_hz).unwrap();
+        let embedding = encoder.embed_imu(&still(len), rate_hz).unwrap();
         let norm: f32 = embedding.iter().map(|v| v * v).sum();
         assert_eq!(embedding.len(), encoder.dim());
         assert!((norm - 1.0).abs() < 1e-3, "{len} at {rate_hz}: {norm}");
     }
     assert!(matches!(
-        encoder.embed(&[], 50.0),
+        encoder.embed_imu(&[], 50.0),
         Err(EncodeError::Feature(_))
     ));
     assert!(matches!(
-        encoder.embed(&still(9), 5.0),
+        encoder.embed_imu(&still(9), 5.0),
         Err(EncodeError::Feature(_))
     ));
 }
@@ -83,7 +83,7 @@ fn an_encoder_that_gives_other_numbers_fails_its_self_test() {
         array.values[5] += 0.01;
         replace(members, path, array.to_bytes().unwrap());
     });
-    let error = ImuEncoder::load(&pack).unwrap_err();
+    let error = Encoder::load(&pack, Modality::Imu).unwrap_err();
     assert!(matches!(error, EncodeError::SelfTest { .. }), "{error}");
     assert!(
         error
@@ -99,7 +99,7 @@ fn what_is_no_model_is_refused() {
         let pack = altered(|manifest, members| {
             replace(members, &manifest.encoders[0].model, model);
         });
-        ImuEncoder::load(&pack).unwrap_err()
+        Encoder::load(&pack, Modality::Imu).unwrap_err()
     };
     let pack = built_in();
     let onnx = pack.member(&pack.manifest().encoders[0].model).unwrap();
@@ -131,7 +131,7 @@ fn front_ends_out_of_range_are_refused() {
                 order: ImuOrder::default(),
             };
         });
-        let error = ImuEncoder::load(&pack).unwrap_err();
+        let error = Encoder::load(&pack, Modality::Imu).unwrap_err();
         let source = error.source().map_or(String::new(), ToString::to_string);
         format!("{error}: {source}")
     };

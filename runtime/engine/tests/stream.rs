@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
 
-use sensorium_engine::source::{Block, Signal};
+use sensorium_engine::source::{Block, Samples, Signal};
 use sensorium_engine::stream::{Output, Stream};
 use sensorium_testkit::{stream, walk};
 
@@ -13,8 +13,8 @@ fn blocks(len: usize) -> Vec<Block> {
         index: (n * len) as u64,
         t_us: (n * len) as u64 * 20_000,
         rate_mhz: 50_000,
-        offsets_us: (0..chunk.len()).map(|i| i as u64 * 20_000).collect(),
-        samples: chunk.to_vec(),
+        offsets_us: None,
+        samples: Samples::Imu(chunk.to_vec()),
         t_host_ns: None,
     };
     samples[..6000]

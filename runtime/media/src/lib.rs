@@ -26,4 +26,4 @@ pub mod sound;
 pub use file::{MAX_FILE_BYTES, OpenError, read};
 pub use picture::{PictureError, Plane};
 pub use sensorium_pack::npy::{NumberArray, Numbers};
-pub use sound::{Sound, SoundError};
+pub use sound::{Pcm, Sound, SoundError};

@@ -1,6 +1,7 @@
 //! Sound files: WAV (integers of 8, 16, 24 and 32 bits, floats of 32 and 64), FLAC and Ogg Vorbis.
 
 mod ogg;
+mod pcm;
 mod wav;
 
 use std::io::{Cursor, ErrorKind};
@@ -16,6 +17,7 @@ use symphonia::default::{formats, get_codecs};
 use thiserror::Error;
 
 pub use ogg::PageError;
+pub use pcm::{Pcm, PcmError};
 pub use wav::WavError;
 
 use crate::file::{self, OpenError};

@@ -12,7 +12,7 @@ use sensorium_engine::source::csv::Recording;
 use sensorium_engine::source::node::NodeReader;
 use sensorium_engine::source::replay::Replay;
 use sensorium_engine::source::serial::Serial;
-use sensorium_engine::source::{Signal, Source, SourceError};
+use sensorium_engine::source::{Samples, Signal, Source, SourceError};
 use sensorium_engine::stream::{ClockMode, Output};
 use sensorium_host_sim::{Blocking, Pty, Report, Settings, simulate};
 use sensorium_testkit::{WALK_RATE_MHZ, stream, walk};
@@ -145,6 +145,7 @@ fn no_wrong_sample_is_believed() {
         reader.read(&bytes, 0, |signal| {
             let Signal::Block(block) = signal else { return };
             let sent = &samples[block.index as usize..][..block.samples.len()];
+            let sent = Samples::Imu(sent.to_vec());
             assert_eq!(block.samples, sent, "block {} of seed {seed}", block.index);
             assert_eq!(block.t_us, block.index * 20_000);
             accepted += block.samples.len();

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use sensorium_core::ImuSample;
 use sensorium_core::event::EventPolicy;
 use sensorium_engine::bank::{Bank, CompiledClasses};
-use sensorium_engine::config::DEFAULT_HOP_S;
-use sensorium_engine::encode::ImuEncoder;
+use sensorium_engine::sense::Sense;
 use sensorium_engine::source::csv::Recording;
 use sensorium_engine::space::Space;
 use sensorium_engine::stream::{ClockMode, Settings, Stream};
@@ -50,17 +49,17 @@ pub fn walk() -> Vec<ImuSample> {
 pub fn stream(name: &str) -> Stream {
     let build = || -> Result<Stream, Box<dyn std::error::Error>> {
         let pack = Pack::from_bytes(PACK)?;
-        let encoder = ImuEncoder::load(&pack)?;
-        let space = Space::load(&pack, encoder.space())?;
+        let sense = Sense::load(&pack, Modality::Imu)?;
+        let space = Space::load(&pack, sense.encoder().space())?;
         let classes = std::str::from_utf8(pack.member(&pack.manifest().classes)?)?;
         let bank = Bank::new(&CompiledClasses::parse(classes, &space)?, Modality::Imu)?;
         let settings = Settings {
             name: name.to_owned(),
-            hop_s: DEFAULT_HOP_S,
+            hop_s: sense.default_hop_s(),
             policy: EventPolicy::default(),
             clock: ClockMode::Sample,
         };
-        Ok(Stream::new(settings, encoder, Arc::new(bank), pack.id()))
+        Ok(Stream::new(settings, sense, Arc::new(bank), pack.id()))
     };
     match build() {
         Ok(stream) => stream,

@@ -12,9 +12,7 @@ use sensorium_core::event::EventPolicy;
 use sensorium_core::feature::ImuUnits;
 use sensorium_engine::calibrate::file::{Calibration, ClassThreshold, SenseCalibration, shortest};
 use sensorium_engine::calibrate::{Background, Goal, Threshold};
-use sensorium_engine::config::{
-    Config, DEFAULT_HOP_S, EventsConfig, check_hop_s, check_rate_hz, check_score,
-};
+use sensorium_engine::config::{Config, EventsConfig, check_hop_s, check_rate_hz, check_score};
 use sensorium_engine::source::csv::Recording;
 use sensorium_engine::source::replay::Replay;
 use sensorium_engine::stream::{ClockMode, Output, Settings};
@@ -22,9 +20,9 @@ use sensorium_pack::{Modality, write_whole};
 use serde_json::json;
 
 use super::replay::units;
-use super::run::line;
 use crate::listen::{listen_until, rate_mhz, stop_on_signals};
-use crate::sense::{ImuSense, Options};
+use crate::open::line;
+use crate::sense::{Options, Recognition, Senses};
 use crate::truth::Timeline;
 
 /// Set thresholds that hold a number of false alarms an hour.
@@ -65,7 +63,8 @@ pub struct Args {
     /// The configuration of `run`, for pack, classes, hop and [events].
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// From the start of one window to the start of the next, in seconds: 0.64 by default.
+    /// From the start of one window to the start of the next, in seconds; a quarter of the encoder's
+    /// window by default.
     #[arg(long, value_name = "S", conflicts_with = "config")]
     hop_s: Option<f32>,
     /// How often the sensor sampled, in hertz, if the files have no times.
@@ -94,8 +93,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         args.out
     );
     let (options, hop_s, events) = configured(args)?;
-    let sense = ImuSense::load(&options)?;
-    let scoring = sense.encoder.scoring();
+    let sense = Senses::new(&options).load(Modality::Imu, None)?;
+    let hop_s = hop_s.unwrap_or_else(|| sense.sense.default_hop_s());
+    let scoring = sense.sense.encoder().scoring();
     let policy = events.policy(scoring);
     let lowest = args.lowest.unwrap_or(scoring.exit);
     check_score("--lowest", lowest)?;
@@ -149,15 +149,14 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 }
 
 /// What a run would be configured to.
-fn configured(args: &Args) -> anyhow::Result<(Options, f32, EventsConfig)> {
+fn configured(args: &Args) -> anyhow::Result<(Options, Option<f32>, EventsConfig)> {
     let Some(path) = &args.config else {
-        let hop_s = args.hop_s.unwrap_or(DEFAULT_HOP_S);
-        check_hop_s(hop_s)?;
-        return Ok((args.sense.clone(), hop_s, EventsConfig::default()));
+        args.hop_s.map_or(Ok(()), check_hop_s)?;
+        return Ok((args.sense.clone(), args.hop_s, EventsConfig::default()));
     };
     let config = Config::open(path).with_context(|| format!("configuration {path:?}"))?;
     let is_imu = |stream: &&_| is_imu(stream);
-    let hops: Vec<f32> = { config.streams.iter() }
+    let hops: Vec<Option<f32>> = { config.streams.iter() }
         .filter(is_imu)
         .map(|stream| stream.hop_s)
         .collect();
@@ -177,13 +176,15 @@ fn configured(args: &Args) -> anyhow::Result<(Options, f32, EventsConfig)> {
 }
 
 fn is_imu(stream: &sensorium_engine::config::StreamConfig) -> bool {
-    stream.modality == Modality::Imu
+    stream
+        .modality()
+        .is_ok_and(|modality| modality == Modality::Imu)
 }
 
 /// Scores every window of every recording.
 fn listen_to_all(
     args: &Args,
-    sense: &ImuSense,
+    sense: &Recognition,
     hop_s: f32,
     policy: EventPolicy,
 ) -> anyhow::Result<Background> {
@@ -207,7 +208,7 @@ fn listen_to(
     path: &Path,
     args: &Args,
     settings: Settings,
-    sense: &ImuSense,
+    sense: &Recognition,
     stop: &Arc<AtomicBool>,
     background: &mut Background,
 ) -> anyhow::Result<()> {

@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use sensorium_engine::bank::Bank;
-use sensorium_engine::config::{DEFAULT_HOP_S, EventsConfig};
+use sensorium_engine::config::EventsConfig;
 use sensorium_engine::sink::{Human, JsonLines, Sink, bar, time_of_day};
 use sensorium_engine::source::csv::Recording as CsvRecording;
 use sensorium_engine::source::replay::Replay;
 use sensorium_engine::stream::{ClockMode, Output, Scored, Settings};
+use sensorium_pack::Modality;
 
 use super::replay::Recording;
-use super::run::line;
 use crate::listen::{exit_code, listen, rate_mhz};
-use crate::sense::{ImuSense, Options};
+use crate::open::line;
+use crate::sense::{Options, Senses};
 use crate::truth::Truth;
 
 /// The recording that every build carries: a phone at a person's waist, whom no encoder has met.
@@ -47,12 +48,13 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     args.recording.check()?;
     let (recording, rate_hz, title) = open(args)?;
     let rate_mhz = rate_mhz(&recording, rate_hz).with_context(|| title.clone())?;
-    let sense = ImuSense::load(&args.sense)?;
-    let policy = EventsConfig::default().policy(sense.encoder.scoring());
-    let sense = sense.calibrated(None, &[DEFAULT_HOP_S], policy)?;
+    let recognition = Senses::new(&args.sense).load(Modality::Imu, None)?;
     let seconds = recording.samples.len() as f64 * 1000.0 / f64::from(rate_mhz);
-    eprintln!("sensorium: {title}, {seconds:.0} s, with {}", sense.pack_id);
-    let names: Vec<&str> = sense
+    eprintln!(
+        "sensorium: {title}, {seconds:.0} s, with {}",
+        recognition.pack_id
+    );
+    let names: Vec<&str> = recognition
         .bank
         .classes()
         .iter()
@@ -60,17 +62,17 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         .collect();
     eprintln!("sensorium: listening for: {}", names.join(", "));
 
-    let mut truth = Truth::new(&recording, rate_mhz, Arc::clone(&sense.bank));
+    let mut truth = Truth::new(&recording, rate_mhz, Arc::clone(&recognition.bank));
     let settings = Settings {
         name: "demo".to_owned(),
-        hop_s: DEFAULT_HOP_S,
-        policy,
+        hop_s: recognition.sense.default_hop_s(),
+        policy: EventsConfig::default().policy(recognition.sense.encoder().scoring()),
         clock: ClockMode::Sample,
     };
     let source = Box::new(Replay::new(recording, rate_mhz, args.recording.speed));
-    let lines = vec![line(source, settings, &sense)];
+    let lines = vec![line(source, settings, &recognition)];
 
-    let mut now = Now::new(Arc::clone(&sense.bank));
+    let mut now = Now::new(Arc::clone(&recognition.bank));
     let mut sink: Box<dyn Sink + '_> = if args.json {
         Box::new(JsonLines(out))
     } else {

@@ -1,6 +1,6 @@
 //! `sensorium doctor`
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -146,21 +146,33 @@ fn check_config(path: &Path, options: &mut Options) -> Vec<Check> {
 }
 
 fn check_source(name: &str, source: &SourceConfig) -> Check {
-    let (path, opened, fix) = match source {
-        SourceConfig::Serial { port, .. } => (
-            port,
-            OpenOptions::new().read(true).write(true).open(port),
+    let what = format!("stream {name:?}");
+    let path = source.path();
+    if path.as_os_str() == "-" {
+        return Check::good(what, "it is read from stdin");
+    }
+    let found = |_file: File| ();
+    let (opened, fix) = match source {
+        SourceConfig::Serial { .. } => (
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .map(found),
             "is the node plugged in? May you use the port (group dialout)?",
         ),
-        SourceConfig::Csv { path, .. } => (
-            path,
-            OpenOptions::new().read(true).open(path),
+        // Opening a FIFO would wait for its writer.
+        SourceConfig::Pcm { .. } | SourceConfig::RawFrames { .. } => (
+            path.metadata().map(|_| ()),
+            "make it with `mkfifo` before sensorium starts; the path is relative to where it is started",
+        ),
+        SourceConfig::Csv { .. } | SourceConfig::Sound { .. } | SourceConfig::Frames { .. } => (
+            File::open(path).map(found),
             "correct the path; it is relative to where sensorium is started",
         ),
     };
-    let what = format!("stream {name:?}");
     match opened {
-        Ok(_) => Check::good(what, format!("{} can be opened", path.display())),
+        Ok(()) => Check::good(what, format!("{} can be opened", path.display())),
         Err(error) => Check::bad(what, format!("{}: {error}", path.display()), fix),
     }
 }

@@ -4,30 +4,35 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use clap::ValueEnum;
 use sensorium_core::feature::ImuUnits;
-use sensorium_engine::config::{
-    DEFAULT_HOP_S, EventsConfig, check_hop_s, check_rate_hz, check_speed,
-};
-use sensorium_engine::stream::{ClockMode, Settings};
+use sensorium_engine::config::{EventsConfig, check_hop_s, check_rate_hz, check_speed};
+use sensorium_engine::stream::ClockMode;
 
-use super::run::{Events, line};
-use crate::listen::open_replay;
-use crate::sense::{ImuSense, Options};
+use super::run::Events;
+use crate::inputs::{Cameras, named, recording};
+use crate::open::open_all;
+use crate::sense::{Options, Senses};
 
-/// Name what happens in a recording: the same events each time.
+/// Name what happens in recordings: the same events each time, merged by time.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The recording: a CSV file with columns such as acc_x_g and gyro_x_rads.
-    input: PathBuf,
+    /// Recordings: CSV files with columns such as acc_x_g and gyro_x_rads; WAV, FLAC or Ogg files.
+    /// All begin at the same time.
+    input: Vec<PathBuf>,
+    #[command(flatten)]
+    cameras: Cameras,
     #[command(flatten)]
     recording: Recording,
-    /// The stream's name in events.
-    #[arg(long, value_name = "NAME", default_value = "imu")]
-    stream: String,
-    /// From the start of one window to the start of the next, in seconds.
-    #[arg(long, default_value_t = DEFAULT_HOP_S)]
-    hop_s: f32,
+    /// The stream's name in events, where it is the only one; its sense by default.
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
+    /// From the start of one window to the start of the next, in seconds; a quarter of the encoder's
+    /// window by default.
+    #[arg(long)]
+    hop_s: Option<f32>,
     /// What the times of events mean: a recording has no other time than its samples'.
     #[arg(long, value_enum, default_value_t = ReplayClock::Sample)]
     clock: ReplayClock,
@@ -39,6 +44,12 @@ pub struct Args {
     #[command(flatten)]
     sense: Options,
 }
+
+/// Ends the help.
+const EXAMPLES: &str = "\
+Examples:
+  sensorium replay walk.csv --rate-hz 50 --json
+  sensorium replay walk.csv kitchen.flac --depth door/ --frame-hz 15 --pack sense.pack";
 
 /// What the times of a recording's events can mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,24 +89,30 @@ pub fn units(text: &str) -> anyhow::Result<ImuUnits> {
 /// Runs the command.
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     args.recording.check()?;
-    check_hop_s(args.hop_s)?;
+    args.hop_s.map_or(Ok(()), check_hop_s)?;
     let Recording {
         rate_hz,
         units,
         speed,
     } = args.recording;
-    let source = open_replay(&args.input, rate_hz, units, speed)?;
-    let sense = ImuSense::load(&args.sense)?;
-    let policy = EventsConfig::default().policy(sense.encoder.scoring());
-    let sense = sense.calibrated(args.calibration.as_deref(), &[args.hop_s], policy)?;
-    let settings = Settings {
-        name: args.stream.clone(),
-        hop_s: args.hop_s,
-        policy,
-        clock: match args.clock {
-            ReplayClock::Sample => ClockMode::Sample,
-        },
+    let units = units.map(|units| units.to_string());
+    let recordings = args.input.iter();
+    let recordings = recordings.map(|path| recording(path, (rate_hz, units.clone()), speed));
+    let mut streams = recordings.collect::<anyhow::Result<Vec<_>>>()?;
+    streams.extend(args.cameras.streams(speed)?);
+    ensure!(
+        !streams.is_empty(),
+        "nothing to replay: give files, --thermal PATH or --depth PATH"
+    );
+    for stream in &mut streams {
+        stream.hop_s = args.hop_s;
+    }
+    let streams = named(streams, args.stream.as_deref())?;
+    let clock = match args.clock {
+        ReplayClock::Sample => ClockMode::Sample,
     };
-    let lines = vec![line(Box::new(source), settings, &sense)];
+    let how = (&EventsConfig::default(), clock);
+    let senses = Senses::new(&args.sense).calibrated(args.calibration.as_deref());
+    let lines = open_all(&streams, how, &mut senses?)?;
     args.events.write(lines, out)
 }

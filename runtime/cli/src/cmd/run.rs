@@ -2,40 +2,53 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use sensorium_engine::config::{Config, DEFAULT_HOP_S, EventsConfig, SourceConfig, StreamConfig};
+use sensorium_engine::config::{Config, EventsConfig, SourceConfig, StreamConfig};
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::sink::{Human, JsonLines, Sink};
-use sensorium_engine::source::Source;
-use sensorium_engine::source::serial::Serial;
-use sensorium_engine::stream::{ClockMode, Output, Settings, Stream};
+use sensorium_engine::stream::{ClockMode, Output};
 use sensorium_pack::Modality;
 
-use crate::listen::{exit_code, listen, open_replay};
-use crate::sense::{ImuSense, Options};
+use crate::inputs::{Cameras, is_pipe, named};
+use crate::listen::{exit_code, listen};
+use crate::open::open_all;
+use crate::sense::{Options, Senses};
 
 /// Listen to sensors and name what happens.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The configuration; see `docs/configuration.md`.
-    #[arg(long, value_name = "FILE", required_unless_present = "serial")]
+    /// The configuration; see `docs/configuration.md`. Without it, what to listen to is said by the
+    /// options below.
+    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Without a configuration: the port that a node is on.
+    /// The port that a node of inertial samples is on; may be repeated.
     #[arg(long, value_name = "PORT", conflicts_with = "config")]
-    serial: Option<PathBuf>,
-    /// Without a configuration: the stream's name in events.
+    serial: Vec<PathBuf>,
+    /// Raw sound on stdin (-) or in a FIFO, or a WAV, FLAC or Ogg file; may be repeated.
+    #[arg(long, value_name = "PATH", conflicts_with = "config")]
+    audio: Vec<PathBuf>,
+    /// Samples a second of raw sound.
+    #[arg(long, value_name = "HZ", conflicts_with = "config")]
+    rate_hz: Option<u32>,
+    /// What a sample of raw sound is: u8, s16le, s24le, s32le or f32le; one channel.
     #[arg(
         long,
-        value_name = "NAME",
-        default_value = "imu",
+        value_name = "FORMAT",
+        default_value = "s16le",
         conflicts_with = "config"
     )]
-    stream: String,
-    /// Without a configuration: speed of the port, in bits per second.
+    format: String,
+    #[command(flatten)]
+    cameras: Cameras,
+    /// The stream's name in events, where it is the only one; its sense by default.
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    stream: Option<String>,
+    /// Speed of the port, in bits per second.
     #[arg(long, default_value_t = 921_600, conflicts_with = "config")]
     baud: u32,
     /// What the times of events mean; overrides the configuration.
@@ -49,6 +62,14 @@ pub struct Args {
     #[command(flatten)]
     sense: Options,
 }
+
+/// Ends the help.
+const EXAMPLES: &str = "\
+Examples:
+  sensorium run --serial /dev/ttyACM0
+  arecord -q -t raw -f S16_LE -r 16000 | sensorium run --audio - --rate-hz 16000 --pack sense.pack
+  sensorium run --serial /dev/ttyACM0 --thermal /run/thermal --frame-hz 9 --frame-size 32x24 --json
+  sensorium run --config robot.toml";
 
 /// Where events go.
 #[derive(Debug, Clone, clap::Args)]
@@ -88,42 +109,10 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         text_model: args.sense.text_model.clone().or(config.text_model),
     };
     let clock = args.clock.map_or(config.clock, ClockMode::from);
-    let sense = ImuSense::load(&options)?;
-    let policy = config.events.policy(sense.encoder.scoring());
     let calibration = args.calibration.as_ref().or(config.calibration.as_ref());
-    let hops_s: Vec<f32> = config.streams.iter().map(|stream| stream.hop_s).collect();
-    let sense = sense.calibrated(calibration.map(PathBuf::as_path), &hops_s, policy)?;
-    let mut lines = Vec::new();
-    for stream in &config.streams {
-        let source = open_source(&stream.name, &stream.source)
-            .with_context(|| format!("stream {:?}", stream.name))?;
-        let settings = Settings {
-            name: stream.name.clone(),
-            hop_s: stream.hop_s,
-            policy,
-            // A recording has no other time than its samples'.
-            clock: match stream.source {
-                SourceConfig::Csv { .. } => ClockMode::Sample,
-                SourceConfig::Serial { .. } => clock,
-            },
-        };
-        lines.push(line(source, settings, &sense));
-    }
+    let mut senses = Senses::new(&options).calibrated(calibration.map(PathBuf::as_path))?;
+    let lines = open_all(&config.streams, (&config.events, clock), &mut senses)?;
     args.events.write(lines, out)
-}
-
-/// A stream of this sense.
-pub fn line(source: Box<dyn Source>, settings: Settings, sense: &ImuSense) -> Line {
-    Line {
-        source,
-        clock: settings.clock,
-        stream: Stream::new(
-            settings,
-            sense.encoder.clone(),
-            sense.bank.clone(),
-            sense.pack_id.clone(),
-        ),
-    }
 }
 
 impl Events {
@@ -158,35 +147,57 @@ impl Events {
 
 fn config(args: &Args) -> anyhow::Result<Config> {
     if let Some(path) = &args.config {
+        ensure!(
+            args.cameras.thermal.is_empty() && args.cameras.depth.is_empty(),
+            "--thermal and --depth cannot be used with --config: name them in {path:?}"
+        );
         return Config::open(path).with_context(|| format!("configuration {path:?}"));
     }
+    let serial = args.serial.iter().map(|port| {
+        let source = SourceConfig::Serial {
+            port: port.clone(),
+            baud: args.baud,
+        };
+        Ok(StreamConfig::new(Modality::Imu.to_string(), None, source))
+    });
+    let audio = args.audio.iter().map(|path| audio(args, path));
+    let mut streams = serial.chain(audio).collect::<anyhow::Result<Vec<_>>>()?;
+    streams.extend(args.cameras.streams(Some(1.0))?);
+    ensure!(
+        !streams.is_empty(),
+        "nothing to listen to: give --serial PORT, --audio PATH, --thermal PATH, --depth PATH or \
+         --config FILE"
+    );
     Ok(Config {
         pack: None,
         classes: None,
         calibration: None,
         text_model: None,
         clock: ClockMode::Host,
-        streams: vec![StreamConfig {
-            name: args.stream.clone(),
-            modality: Modality::Imu,
-            source: SourceConfig::Serial {
-                port: args.serial.clone().unwrap_or_default(),
-                baud: args.baud,
-            },
-            hop_s: DEFAULT_HOP_S,
-        }],
+        streams: named(streams, args.stream.as_deref())?,
         events: EventsConfig::default(),
     })
 }
 
-fn open_source(name: &str, source: &SourceConfig) -> anyhow::Result<Box<dyn Source>> {
-    Ok(match source {
-        SourceConfig::Serial { port, baud } => Box::new(Serial::open(port, *baud)?),
-        SourceConfig::Csv {
-            path,
-            rate_hz,
-            speed,
-            ..
-        } => Box::new(open_replay(path, *rate_hz, source.units(name)?, *speed)?),
-    })
+/// Sound: raw where it comes from a pipe; a file is played as fast as it was.
+fn audio(args: &Args, path: &Path) -> anyhow::Result<StreamConfig> {
+    if !is_pipe(path) {
+        let source = SourceConfig::Sound {
+            path: path.to_owned(),
+            speed: Some(1.0),
+        };
+        return Ok(StreamConfig::new(Modality::Audio.to_string(), None, source));
+    }
+    let rate_hz = args.rate_hz.with_context(|| {
+        format!("--audio {path:?}: how many samples a second? Say it as --rate-hz 16000")
+    })?;
+    let source = SourceConfig::Pcm {
+        path: path.to_owned(),
+        rate_hz,
+        format: args.format.clone(),
+        channels: 1,
+    };
+    let stream = StreamConfig::new(Modality::Audio.to_string(), None, source);
+    stream.source.pcm(&stream.name)?;
+    Ok(stream)
 }

@@ -4,12 +4,6 @@ use proptest::prelude::*;
 use std::string::ToString;
 use std::vec::Vec;
 
-impl Interpolate for f32 {
-    fn interpolate(self, other: Self, fraction: f32) -> Self {
-        self + (other - self) * fraction
-    }
-}
-
 const SHAPE: WindowShape = WindowShape {
     len: 4,
     hop: 2,
@@ -19,7 +13,7 @@ const SHAPE: WindowShape = WindowShape {
 /// Start, samples and coverage of each window of the samples in the given slots, whose values are
 /// their slot numbers.
 fn windows(shape: WindowShape, slots: &[u64]) -> (Vec<(u64, Vec<f32>, f32)>, WindowCounts) {
-    let mut windower = Windower::<f32, 8>::new(shape).unwrap();
+    let mut windower = Windower::new(shape, Inline::<f32, 8>::default()).unwrap();
     let mut out = Vec::new();
     for &slot in slots {
         windower.push(7 + slot * 20_000, slot as f32, |w| {
@@ -78,14 +72,14 @@ fn late_and_doubled_samples_are_refused() {
     let (windows, counts) = windows(SHAPE, &[1, 2, 2, 1, 3, 4]);
     assert_eq!(windows[0].1, [1.0, 2.0, 3.0, 4.0]);
     assert_eq!(counts.late, 2);
-    let mut windower = Windower::<f32, 8>::new(SHAPE).unwrap();
+    let mut windower = Windower::new(SHAPE, Inline::<f32, 8>::default()).unwrap();
     assert!(windower.push(100, 0.0, |_| ()));
     assert!(!windower.push(99, 0.0, |_| ()), "before the origin");
 }
 
 #[test]
 fn times_at_the_end_of_the_clock_do_not_overflow() {
-    let mut windower = Windower::<f32, 8>::new(SHAPE).unwrap();
+    let mut windower = Windower::new(SHAPE, Inline::<f32, 8>::default()).unwrap();
     windower.push(0, 0.0, |_| ());
     windower.push(u64::MAX, 1.0, |_| ());
     windower.restart();
@@ -100,9 +94,12 @@ fn times_at_the_end_of_the_clock_do_not_overflow() {
 #[test]
 fn impossible_shapes_are_refused() {
     let error = |len, hop, rate_mhz| {
-        Windower::<f32, 8>::new(WindowShape { len, hop, rate_mhz })
-            .unwrap_err()
-            .to_string()
+        Windower::new(
+            WindowShape { len, hop, rate_mhz },
+            Inline::<f32, 8>::default(),
+        )
+        .unwrap_err()
+        .to_string()
     };
     assert_eq!(error(9, 1, 1), "a window of 9 samples, expected 1 to 8");
     assert_eq!(error(0, 1, 1), "a window of 0 samples, expected 1 to 8");
@@ -124,7 +121,7 @@ proptest! {
     ) {
         let shape = WindowShape { len, hop: 1 + (hop_in_len * len as f64) as usize, ..SHAPE };
         prop_assume!(shape.hop <= len);
-        let mut windower = Windower::<f32, 8>::new(shape).unwrap();
+        let mut windower = Windower::new(shape, Inline::<f32, 8>::default()).unwrap();
         let mut slots = Vec::from([0u64]);
         slots.extend(steps.iter().scan(0, |slot, step| { *slot += step; Some(*slot) }));
         let mut given = Vec::new();

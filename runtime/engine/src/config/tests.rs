@@ -20,7 +20,7 @@ fn the_documented_file_is_understood() {
         .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n")
         .collect();
     let config = Config::parse(&example).unwrap();
-    assert_eq!(config.streams.len(), 2);
+    assert_eq!(config.streams.len(), 6);
     assert_eq!(config.clock, ClockMode::Host);
     let scoring = Scoring {
         temperature: 0.1,
@@ -47,7 +47,7 @@ fn the_pack_says_what_the_file_does_not() {
     };
     let policy = config.events.policy(scoring);
     assert_eq!((policy.enter, policy.exit), (0.6, 0.4));
-    assert_eq!(config.streams[0].hop_s, DEFAULT_HOP_S);
+    assert_eq!(config.streams[0].hop_s, None);
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn what_cannot_be_is_refused() {
     );
     assert_eq!(
         error(&STREAM.replace("name =", "modality = 'audio'\nname =")),
-        "stream \"wrist\": modality is audio, expected imu"
+        "stream \"wrist\": modality is audio, expected imu of a source of kind \"serial\""
     );
     assert_eq!(
         error(&STREAM.replace("name =", "hop_s = 0\nname =")),
@@ -94,6 +94,30 @@ fn what_cannot_be_is_refused() {
     assert_eq!(
         error(&format!("{csv}speed = 0 }}")),
         "speed is 0, expected 0.001 to 1000000"
+    );
+    let frames = "[[stream]]\nname = 'a'\nsource = { kind = 'frames', path = 'x', rate_hz = ";
+    assert_eq!(
+        error(&format!("{frames}9.0 }}")),
+        "stream \"a\": a source of kind \"frames\" needs modality = \"thermal\" or \"depth\""
+    );
+    let depth = frames.replace("source", "modality = 'depth'\nsource");
+    assert_eq!(
+        error(&format!("{depth}0.0 }}")),
+        "rate_hz is 0, expected 0.01 to 1000"
+    );
+    let raw = depth.replace("'frames'", "'raw-frames', width = 0, height = 4");
+    assert_eq!(
+        error(&format!("{raw}9.0 }}")),
+        "width x height is 0, expected 1 to 16777216 pixels"
+    );
+    let pcm = "[[stream]]\nname = 'a'\nsource = { kind = 'pcm', path = '-', rate_hz = ";
+    assert_eq!(
+        error(&format!("{pcm}16 }}")),
+        "rate_hz is 16, expected 1000 to 192000"
+    );
+    assert_eq!(
+        error(&format!("{pcm}16000, format = 'mp3' }}")),
+        "stream \"a\": format"
     );
     assert_eq!(
         error(&format!("{csv}units = 'stone' }}")),

@@ -1,11 +1,9 @@
 //! What a sensor node sends, from bytes to signals.
 
 use sensorium_core::ImuSample;
-use sensorium_wire::{
-    Arrival, DecodeCounts, Decoder, Packet, Payload, StreamTable, sample_time_us, stream,
-};
+use sensorium_wire::{Arrival, DecodeCounts, Decoder, Packet, Payload, StreamTable, stream};
 
-use super::{Block, Signal};
+use super::{Block, Samples, Signal};
 
 /// Reads the bytes of one node's link.
 #[derive(Debug, Default)]
@@ -80,49 +78,41 @@ impl NodeReader {
             }
             Payload::Imu(imu) if packet.stream == stream::IMU => {
                 let samples = imu.samples.to_vec();
-                let block = timed_block(t_dev_us, imu.index, imu.rate_mhz, samples, t_host_ns);
-                self.take_block(block, say);
+                let place = (t_dev_us, imu.index, imu.rate_mhz);
+                self.take_samples(samples, place, t_host_ns, say);
             }
             Payload::ImuRaw(raw) if packet.stream == stream::IMU => {
                 let samples = raw.iter().collect();
-                let block = timed_block(t_dev_us, raw.index, raw.rate_mhz, samples, t_host_ns);
-                self.take_block(block, say);
+                let place = (t_dev_us, raw.index, raw.rate_mhz);
+                self.take_samples(samples, place, t_host_ns, say);
             }
             // Logs are for a terminal; other messages are of a newer protocol.
             _ => {}
         }
     }
 
-    /// Passes on a block that continues what came before. One from before a reboot whose hello has
-    /// not come, or from a sensor that gives no numbers, is counted as lost rather than believed.
-    fn take_block(&mut self, block: Block, say: &mut impl FnMut(Signal)) {
-        let finite = block.samples.iter().all(ImuSample::is_finite);
-        if block.samples.is_empty() || block.index < self.next_index || !finite {
+    /// Passes on samples that continue what came before. Some from before a reboot whose hello has
+    /// not come, or from a sensor that gives no numbers, are counted as lost rather than believed.
+    fn take_samples(
+        &mut self,
+        samples: Vec<ImuSample>,
+        (t_us, index, rate_mhz): (u64, u64, u32),
+        t_host_ns: i64,
+        say: &mut impl FnMut(Signal),
+    ) {
+        let finite = samples.iter().all(ImuSample::is_finite);
+        if samples.is_empty() || index < self.next_index || !finite {
             return;
         }
-        self.next_index = block.index.saturating_add(block.samples.len() as u64);
-        say(Signal::Block(block));
-    }
-}
-
-/// A block whose samples follow the first, taken at `t_us`, at their rate.
-fn timed_block(
-    t_us: u64,
-    index: u64,
-    rate_mhz: u32,
-    samples: Vec<ImuSample>,
-    t_host_ns: i64,
-) -> Block {
-    let time_us = |i: usize| sample_time_us(index.saturating_add(i as u64), rate_mhz);
-    Block {
-        index,
-        t_us,
-        rate_mhz,
-        offsets_us: (0..samples.len())
-            .map(|i| time_us(i).saturating_sub(time_us(0)))
-            .collect(),
-        samples,
-        t_host_ns: Some(t_host_ns),
+        self.next_index = index.saturating_add(samples.len() as u64);
+        say(Signal::Block(Block {
+            index,
+            t_us,
+            rate_mhz,
+            offsets_us: None,
+            samples: Samples::Imu(samples),
+            t_host_ns: Some(t_host_ns),
+        }));
     }
 }
 

@@ -5,13 +5,13 @@ use thiserror::Error;
 use super::{MAX_SAMPLES, Sound, SoundError};
 
 /// Numbers of the kinds of samples, as the head gives them.
-const INTEGERS: u16 = 1;
-const FLOATS: u16 = 3;
+pub(super) const INTEGERS: u16 = 1;
+pub(super) const FLOATS: u16 = 3;
 /// The kind comes later in the head.
 const EXTENSIBLE: u16 = 0xfffe;
 
 /// The length of data that a program which writes to a pipe does not know.
-const UNKNOWN: u32 = u32::MAX;
+pub(super) const UNKNOWN: u32 = u32::MAX;
 
 /// Why the head of a WAV file cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -50,11 +50,12 @@ pub enum WavError {
 }
 
 /// What the head says of the samples.
-struct Format {
-    kind: u16,
-    channels: u16,
-    rate_hz: u32,
-    bits: u16,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Format {
+    pub(super) kind: u16,
+    pub(super) channels: u16,
+    pub(super) rate_hz: u32,
+    pub(super) bits: u16,
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Sound, SoundError> {
@@ -117,7 +118,7 @@ fn check(format: &Format, align: u16) -> Result<(), SoundError> {
     Ok(())
 }
 
-fn samples(format: &Format, body: &[u8], size: u32) -> Result<Sound, SoundError> {
+pub(super) fn samples(format: &Format, body: &[u8], size: u32) -> Result<Sound, SoundError> {
     let channels = usize::from(format.channels);
     let frame = channels * usize::from(format.bits / 8);
     let data = if size == UNKNOWN {

@@ -72,11 +72,12 @@ fn blocks_keep_their_numbers_and_times() {
         (second.index, second.t_us, second.rate_mhz),
         (4, 80_000, 50_000)
     );
-    assert_eq!(second.offsets_us, [0, 20_000, 40_000, 60_000]);
-    assert_eq!(
-        (second.samples[0].accel_mps2[0], second.t_host_ns),
-        (1.0, Some(7))
-    );
+    let times_us: Vec<u64> = (0..4).map(|at| second.time_us(at)).collect();
+    assert_eq!(times_us, [80_000, 100_000, 120_000, 140_000]);
+    let Samples::Imu(samples) = &second.samples else {
+        panic!("{second:?}")
+    };
+    assert_eq!((samples[0].accel_mps2[0], second.t_host_ns), (1.0, Some(7)));
     assert!(!reader.has_ended());
 }
 

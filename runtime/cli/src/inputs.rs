@@ -1,0 +1,199 @@
+//! Streams that are named on the command line, without a configuration.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, bail, ensure};
+use sensorium_engine::config::{SourceConfig, StreamConfig, check_frame_hz};
+use sensorium_engine::source::pipe::Pixel;
+use sensorium_pack::Modality;
+
+/// Frames of cameras, as folders, arrays, or raw in a FIFO.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Cameras {
+    /// Thermal frames: a folder of 16-bit PNG or PGM, an array .npy [t, h, w], or a FIFO of raw
+    /// frames; may be repeated.
+    #[arg(long, value_name = "PATH")]
+    pub thermal: Vec<PathBuf>,
+    /// Depth frames in millimetres, as --thermal.
+    #[arg(long, value_name = "PATH")]
+    pub depth: Vec<PathBuf>,
+    /// Frames a second of --thermal and --depth.
+    #[arg(long, value_name = "HZ")]
+    pub frame_hz: Option<f32>,
+    /// Size of raw frames, such as 160x120; 16 bits a pixel, little-endian.
+    #[arg(long, value_name = "WxH")]
+    pub frame_size: Option<FrameSize>,
+}
+
+/// Size of raw frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameSize {
+    width: usize,
+    height: usize,
+}
+
+impl FromStr for FrameSize {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let parsed = text.split_once('x').and_then(|(width, height)| {
+            let (width, height) = (width.parse().ok()?, height.parse().ok()?);
+            Some(Self { width, height })
+        });
+        parsed.context("expected WIDTHxHEIGHT, such as 160x120")
+    }
+}
+
+impl Cameras {
+    /// Their streams, called by their sense.
+    pub fn streams(&self, speed: Option<f64>) -> anyhow::Result<Vec<StreamConfig>> {
+        let senses = [
+            (Modality::Thermal, &self.thermal),
+            (Modality::Depth, &self.depth),
+        ];
+        let mut streams = Vec::new();
+        for (modality, paths) in senses {
+            for path in paths {
+                let source = self.source(modality, path, speed)?;
+                streams.push(StreamConfig::new(
+                    modality.to_string(),
+                    Some(modality),
+                    source,
+                ));
+            }
+        }
+        Ok(streams)
+    }
+
+    fn source(
+        &self,
+        modality: Modality,
+        path: &Path,
+        speed: Option<f64>,
+    ) -> anyhow::Result<SourceConfig> {
+        let rate_hz = self.frame_hz.with_context(|| {
+            format!("--{modality} {path:?}: how many frames a second? Say it as --frame-hz 9")
+        })?;
+        check_frame_hz(rate_hz)?;
+        let path = path.to_owned();
+        if !is_pipe(&path) {
+            return Ok(SourceConfig::Frames {
+                path,
+                rate_hz,
+                speed,
+            });
+        }
+        let size = self.frame_size.with_context(|| {
+            format!("--{modality} {path:?}: how large is a frame? Say it as --frame-size 160x120")
+        })?;
+        Ok(SourceConfig::RawFrames {
+            path,
+            rate_hz,
+            width: size.width,
+            height: size.height,
+            pixel: Pixel::U16,
+        })
+    }
+}
+
+/// Whether samples come raw and one after the other: from stdin, a FIFO or a device.
+pub fn is_pipe(path: &Path) -> bool {
+    let is_special = |kind: std::fs::FileType| kind.is_fifo() || kind.is_char_device();
+    path.as_os_str() == "-"
+        || path
+            .metadata()
+            .is_ok_and(|meta| is_special(meta.file_type()))
+}
+
+/// A recording by what it is: inertial samples in CSV, sound else.
+pub fn recording(
+    path: &Path,
+    (rate_hz, units): (Option<f32>, Option<String>),
+    speed: Option<f64>,
+) -> anyhow::Result<StreamConfig> {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    let path = path.to_owned();
+    let source = match extension.to_str() {
+        Some("wav" | "flac" | "ogg" | "oga") => SourceConfig::Sound { path, speed },
+        Some("npy" | "npz" | "png" | "pgm") => {
+            bail!("{path:?} holds frames; say of what: --thermal {path:?} or --depth {path:?}")
+        }
+        _ if path.is_dir() => {
+            bail!(
+                "{path:?} is a folder of frames; say of what: --thermal {path:?} or --depth {path:?}"
+            )
+        }
+        _ => SourceConfig::Csv {
+            path,
+            rate_hz,
+            units,
+            speed,
+        },
+    };
+    let name = match source {
+        SourceConfig::Sound { .. } => Modality::Audio,
+        _ => Modality::Imu,
+    };
+    Ok(StreamConfig::new(name.to_string(), None, source))
+}
+
+/// Gives streams of one name numbers, or the only one the name that was asked for.
+pub fn named(
+    mut streams: Vec<StreamConfig>,
+    name: Option<&str>,
+) -> anyhow::Result<Vec<StreamConfig>> {
+    if let Some(name) = name {
+        ensure!(
+            streams.len() == 1,
+            "--stream {name:?} names one stream, and there are {}; a configuration names several",
+            streams.len()
+        );
+        name.clone_into(&mut streams[0].name);
+    }
+    for at in 0..streams.len() {
+        let name = streams[at].name.clone();
+        let before = streams[..at].iter();
+        let of_sense = |stream: &&StreamConfig| {
+            stream.name == name || stream.name.starts_with(&format!("{name}-"))
+        };
+        match before.filter(of_sense).count() {
+            0 => {}
+            count => streams[at].name = format!("{name}-{}", count + 1),
+        }
+    }
+    Ok(streams)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_of_one_sense_are_numbered() {
+        let paths = ["a.wav", "b.csv", "c.FLAC"];
+        let streams = paths.map(|path| recording(path.as_ref(), (None, None), None).unwrap());
+        let named = named(streams.to_vec(), None).unwrap();
+        let names: Vec<&str> = named.iter().map(|stream| &*stream.name).collect();
+        assert_eq!(names, ["audio", "imu", "audio-2"]);
+        let error = super::named(named, Some("x")).unwrap_err().to_string();
+        assert!(error.contains("there are 3"), "{error}");
+    }
+
+    #[test]
+    fn frames_need_a_rate_and_raw_ones_a_size() {
+        let mut cameras = Cameras {
+            thermal: vec!["-".into()],
+            ..Cameras::default()
+        };
+        let error = |cameras: &Cameras| cameras.streams(None).unwrap_err().to_string();
+        assert!(error(&cameras).ends_with("Say it as --frame-hz 9"));
+        cameras.frame_hz = Some(9.0);
+        assert!(error(&cameras).ends_with("Say it as --frame-size 160x120"));
+        cameras.frame_size = Some("32x24".parse().unwrap());
+        let streams = cameras.streams(None).unwrap();
+        assert_eq!(streams[0].source.kind(), "raw-frames");
+        assert!("32".parse::<FrameSize>().is_err() && "ax2".parse::<FrameSize>().is_err());
+    }
+}

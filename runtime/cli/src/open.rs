@@ -1,0 +1,164 @@
+//! Streams of a configuration, opened.
+
+use anyhow::{Context, ensure};
+use sensorium_engine::config::{EventsConfig, SourceConfig, StreamConfig};
+use sensorium_engine::encode::Encoder;
+use sensorium_engine::pipeline::Line;
+use sensorium_engine::source::csv::Recording;
+use sensorium_engine::source::pipe::{Format, Pipe};
+use sensorium_engine::source::replay::Replay;
+use sensorium_engine::source::serial::Serial;
+use sensorium_engine::source::{Source, unit};
+use sensorium_engine::stream::{ClockMode, Settings, Stream};
+use sensorium_media::{Sound, clip};
+
+use crate::listen::rate_mhz;
+use crate::sense::{Recognition, Senses};
+
+/// Opens a stream: its source, its encoder and its classes.
+pub fn open(
+    stream: &StreamConfig,
+    (events, clock): (&EventsConfig, ClockMode),
+    senses: &mut Senses<'_>,
+) -> anyhow::Result<Line> {
+    let name = &stream.name;
+    let mut open = || -> anyhow::Result<Line> {
+        let mut recognition = senses.load(stream.modality()?, stream.pack.as_deref())?;
+        if let Some(window_s) = stream.window_s {
+            recognition.sense = recognition.sense.with_window_s(window_s)?;
+        }
+        let sense = &recognition.sense;
+        let hop_s = stream.hop_s.unwrap_or_else(|| sense.default_hop_s());
+        let (source, rate_mhz) = open_source(name, &stream.source, sense.encoder())?;
+        if let Some(rate_mhz) = rate_mhz {
+            // So that what does not fit is told before anything is heard.
+            sense.shape(rate_mhz, hop_s)?;
+        }
+        eprintln!(
+            "sensorium: {name}: {}{} in {}; windows of {} every {hop_s} s; frame {:?}",
+            sense.modality(),
+            rate_mhz.map_or_else(String::new, |mhz| format!(", {} Hz", f64::from(mhz) / 1e3)),
+            unit(sense.modality()),
+            sense
+                .window_s()
+                .map_or_else(|| "one frame".to_owned(), |s| format!("{s} s")),
+            stream.frame_id.as_ref().unwrap_or(name),
+        );
+        let settings = Settings {
+            name: name.clone(),
+            hop_s,
+            policy: events.policy(sense.encoder().scoring()),
+            // A recording has no other time than its samples'.
+            clock: if source.is_recording() {
+                ClockMode::Sample
+            } else {
+                clock
+            },
+        };
+        senses.warn_if_stale(&recognition, &settings);
+        Ok(line(source, settings, &recognition))
+    };
+    open().with_context(|| format!("stream {name:?}"))
+}
+
+/// A stream of a source, recognised so.
+pub fn line(source: Box<dyn Source>, settings: Settings, recognition: &Recognition) -> Line {
+    let Recognition {
+        pack_id,
+        sense,
+        bank,
+    } = recognition.clone();
+    Line {
+        source,
+        clock: settings.clock,
+        stream: Stream::new(settings, sense, bank, pack_id),
+    }
+}
+
+/// A source, and its rate in millihertz where that is known before the first sample.
+fn open_source(
+    name: &str,
+    config: &SourceConfig,
+    encoder: &Encoder,
+) -> anyhow::Result<(Box<dyn Source>, Option<u32>)> {
+    Ok(match config {
+        SourceConfig::Serial { port, baud } => (Box::new(Serial::open(port, *baud)?), None),
+        SourceConfig::Csv {
+            path,
+            rate_hz,
+            speed,
+            ..
+        } => {
+            let recording = Recording::open(path, config.units(name)?)?;
+            let rate_mhz = rate_mhz(&recording, *rate_hz).with_context(|| format!("{path:?}"))?;
+            let replay = Replay::new(recording, rate_mhz, *speed);
+            (Box::new(replay), Some(rate_mhz))
+        }
+        SourceConfig::Sound { path, speed } => {
+            let sound = Sound::open(path)?;
+            let replay = Replay::of_sound(&sound, *speed);
+            (Box::new(replay), Some(sound.rate_hz.saturating_mul(1000)))
+        }
+        SourceConfig::Pcm { path, rate_hz, .. } => {
+            let pcm = config.pcm(name)?.context("raw sound")?;
+            let rate_mhz = rate_hz.saturating_mul(1000);
+            let pipe = Pipe::open(path, Format::Sound(pcm), rate_mhz)?;
+            (Box::new(pipe), Some(rate_mhz))
+        }
+        SourceConfig::Frames {
+            path,
+            rate_hz,
+            speed,
+        } => {
+            let rate_mhz = frame_mhz(*rate_hz);
+            let frames = clip::open(path)?;
+            encoder
+                .check_frames(&frames)
+                .with_context(|| format!("{path:?}"))?;
+            let replay = Replay::of_frames(frames, rate_mhz, *speed);
+            (Box::new(replay), Some(rate_mhz))
+        }
+        SourceConfig::RawFrames {
+            path,
+            rate_hz,
+            width,
+            height,
+            pixel,
+        } => {
+            let rate_mhz = frame_mhz(*rate_hz);
+            let format = Format::Frames {
+                height: *height,
+                width: *width,
+                pixel: *pixel,
+            };
+            if let Some(blank) = format.blank() {
+                encoder
+                    .check_frames(&blank)
+                    .with_context(|| format!("{path:?}"))?;
+            }
+            (
+                Box::new(Pipe::open(path, format, rate_mhz)?),
+                Some(rate_mhz),
+            )
+        }
+    })
+}
+
+fn frame_mhz(rate_hz: f32) -> u32 {
+    (f64::from(rate_hz) * 1000.0).round() as u32
+}
+
+/// Opens several streams, which have to differ in name.
+pub fn open_all(
+    streams: &[StreamConfig],
+    how: (&EventsConfig, ClockMode),
+    senses: &mut Senses<'_>,
+) -> anyhow::Result<Vec<Line>> {
+    let is_stdin = |stream: &&StreamConfig| stream.source.path().as_os_str() == "-";
+    ensure!(
+        streams.iter().filter(is_stdin).count() < 2,
+        "two streams are read from stdin (\"-\"), which can be but one"
+    );
+    let lines = streams.iter().map(|stream| open(stream, how, senses));
+    lines.collect()
+}
