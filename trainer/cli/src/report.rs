@@ -14,6 +14,7 @@ use crate::table::{self, Table};
 
 mod chart;
 mod figure;
+mod gain;
 mod markdown;
 mod measure;
 mod page;

@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 #[cfg(test)]
 pub(crate) mod tests;
 
+/// What the name of a table ends with that is of an encoder before its training.
+pub const UNBOUND: &str = ", unbound";
+
 /// The name of the file in the folder of a training.
 pub const FILE: &str = "held_out.safetensors";
 

@@ -12,7 +12,7 @@ use crate::fit::{Pictures, picture_split};
 use crate::recipe::Recipe;
 use crate::run::RunDir;
 use crate::samples::Samples;
-use crate::table::{Anchors, Class, Epoch, Table};
+use crate::table::{Anchors, Class, Epoch, Table, UNBOUND};
 
 /// Which held-out picture a sample is measured against, where several are of its label.
 const SEED: u64 = 0;
@@ -78,7 +78,7 @@ pub fn unbound(
         embeddings.extend(mean);
     }
     Ok(Table {
-        name: format!("{}, unbound", table.name),
+        name: format!("{}{UNBOUND}", table.name),
         embeddings,
         training: Vec::new(),
         provenance: format!("{}, taken for pictures, without training", table.sense),

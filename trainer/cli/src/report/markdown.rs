@@ -18,6 +18,18 @@ pub fn render(report: &Report) -> String {
             );
         }
     }
+    for gain in &report.gains {
+        for at in &gain.at {
+            let (name, samples) = (escaped(&gain.name), gain.samples);
+            let difference = at.trained - at.unbound;
+            let range = { at.interval }.map(|i| format!("{:+.3} to {:+.3}", i.low, i.high));
+            let range = range.unwrap_or_else(|| "–".to_owned());
+            text += &format!(
+                "| {name} | | paired anchor, recall@{}, more than unbound | {difference:+.3} | {range} | – | {samples} |\n",
+                at.k
+            );
+        }
+    }
     text
 }
 

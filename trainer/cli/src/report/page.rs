@@ -52,6 +52,9 @@ pub fn render(title: &str, report: &Report) -> Markup {
                                     (experiment.name) " " span { (experiment.sense) }
                                 } }
                             }
+                            @if !report.gains.is_empty() {
+                                li { a href="#gains" { "with and without training" } }
+                            }
                             @if !report.between.is_empty() {
                                 li { a href="#between" { "sums of two senses" } }
                             }
@@ -59,6 +62,12 @@ pub fn render(title: &str, report: &Report) -> Markup {
                     }
                     @for (i, one) in report.experiments.iter().enumerate() {
                         (experiment(i, one))
+                    }
+                    @if !report.gains.is_empty() {
+                        h2 id="gains" { "With and without training" }
+                        @for gain in &report.gains {
+                            (section::gain(gain))
+                        }
                     }
                     @if !report.between.is_empty() {
                         h2 id="between" { "Sums of two senses" }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::chart::{self, Axis, Line, Stroke, strip};
 use super::figure::{self, colour};
+use super::gain::Gain;
 use super::measure::{AtDepth, Class, Curves, Group, Map, Measures, Retrieval, ZeroShot};
 use super::sum::{self, Arithmetic};
 use crate::metrics::interval::Interval;
@@ -349,6 +350,38 @@ pub fn map(classes: &[String], part: &Measures, map: &Map) -> Markup {
                     li {
                         svg.swatch viewBox="0 0 10 10" aria-hidden="true" { circle cx="5" cy="5" r="5" fill=(colour(i)) {} }
                         (name)
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Recall with training and without.
+pub fn gain(gain: &Gain) -> Markup {
+    html! {
+        div.card {
+            h3 { (gain.name) " and the same unbound" }
+            p.caption {
+                "Share of " (gain.samples) " samples whose paired anchor is among the k nearest. The difference "
+                "has an interval of 95 % by a paired bootstrap over " (gain.groups) " groups."
+            }
+            table {
+                tr {
+                    th.n { "k" } th.n { "trained" } th.strip { "0 to 1" } th.n { "unbound" } th.n { "difference" }
+                }
+                @for at in &gain.at {
+                    tr {
+                        td.n { (at.k) }
+                        td.n { b { (three(at.trained)) } }
+                        td.strip { (strip(at.trained, None, Some(at.unbound))) }
+                        td.n { (three(at.unbound)) }
+                        td.n {
+                            (format!("{:+.3}", at.trained - at.unbound))
+                            @if let Some(interval) = at.interval {
+                                " (" (format!("{:+.3}", interval.low)) " to " (format!("{:+.3}", interval.high)) ")"
+                            }
+                        }
                     }
                 }
             }

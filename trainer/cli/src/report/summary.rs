@@ -6,6 +6,7 @@ use anyhow::ensure;
 use sensorium_pack::Modality;
 use serde::Serialize;
 
+use super::gain::{Gain, gains};
 use super::measure::{Group, Measures, Number, Options};
 use super::prepared::Prepared;
 use super::sum::{Arithmetic, arithmetic};
@@ -25,6 +26,8 @@ pub struct Report {
     pub options: Options,
     /// Tables by name.
     pub experiments: Vec<Experiment>,
+    /// What trainings gain beyond what they began as.
+    pub gains: Vec<Gain>,
     /// Sums of samples of two senses.
     pub between: Vec<Arithmetic>,
 }
@@ -77,6 +80,7 @@ impl Report {
         Ok(Self {
             format: 1,
             program: concat!("sensorium-train ", env!("CARGO_PKG_VERSION")),
+            gains: gains(&prepared, options),
             options,
             experiments,
             between: between(&prepared, options.seed),

@@ -1,9 +1,10 @@
+use sensorium_pack::Modality;
 use serde_json::Value;
 
 use super::measure::Basis;
 use super::summary::Report;
 use super::*;
-use crate::table::{Class, tests::small};
+use crate::table::{Anchors, Class, UNBOUND, tests::small};
 
 const OPTIONS: Options = Options {
     seed: 3,
@@ -384,4 +385,51 @@ fn tables_of_one_name_have_to_fit() {
         "two tables \"small\" differ: one has the classes [\"walk\", \"rest\"], another [\"walk\", \
          \"sit\"]"
     );
+}
+
+#[test]
+fn a_gain_is_measured_on_the_same_samples_with_and_without_training() {
+    let anchored = |name: String, noise: f32| {
+        let mut table = people(&name, 0..3);
+        let axes: Vec<f32> = (0..table.len() * table.dim)
+            .map(|i| (i as f32 * 2.3).sin())
+            .collect();
+        table.embeddings = axes
+            .iter()
+            .enumerate()
+            .map(|(i, v)| v + noise * (i as f32 * 5.1 + 0.7).cos())
+            .collect();
+        table.anchors = Some(Anchors {
+            sense: Modality::Image,
+            names: table.names.clone(),
+            labels: table.labels.clone(),
+            of: (0..table.len()).collect(),
+            rows: axes,
+        });
+        table
+    };
+    let tables = [
+        anchored("heat".to_owned(), 0.1),
+        anchored(format!("heat{UNBOUND}"), 3.0),
+    ];
+    let report = Report::new(&tables, OPTIONS).unwrap();
+    let [gain] = &report.gains[..] else {
+        panic!("{:?}", report.gains);
+    };
+    assert_eq!((gain.samples, gain.groups), (72, 3));
+    let first = gain.at[0];
+    assert!(first.trained > 0.95 && first.unbound < 0.3, "{first:?}");
+    let interval = first.interval.unwrap();
+    let difference = first.trained - first.unbound;
+    assert!(
+        (interval.low..=interval.high).contains(&difference),
+        "{first:?}"
+    );
+    assert!(page(&report).contains("With and without training"));
+    let row = "| heat | | paired anchor, recall@1, more than unbound | +";
+    assert!(markdown::render(&report).contains(row));
+    // Other samples are no pair.
+    let mut other = tables;
+    other[1].names.reverse();
+    assert!(Report::new(&other, OPTIONS).unwrap().gains.is_empty());
 }
