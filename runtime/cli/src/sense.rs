@@ -166,7 +166,7 @@ impl<'a> Senses<'a> {
         let stale = sense.and_then(|s| s.stale(pack_id, bank, settings.hop_s, settings.policy));
         if let Some(stale) = stale {
             eprintln!(
-                "sensorium: warning: calibration {path:?} promises nothing for {}: {stale}; run \
+                "sensorium: warning: {}: calibration {path:?} promises nothing: {stale}; run \
                  `sensorium calibrate` again",
                 settings.name
             );
@@ -189,9 +189,10 @@ impl<'a> Senses<'a> {
         let space = load_space(&pack, sense.encoder().space(), text_model)?;
         let compiled = load_classes(&pack, &space, modality, self.options.classes.as_deref())?;
         let mut bank = Bank::new(&compiled, modality)?;
-        let calibration = { self.calibration.as_ref() }.and_then(|(_, c)| c.sense(modality));
-        if let Some(calibration) = calibration {
-            bank = bank.with_calibration(calibration);
+        if let Some((path, calibration)) = &self.calibration {
+            let calibration = calibration.sense(modality);
+            let missing = || format!("calibration {path:?}: it holds nothing of {modality}");
+            bank = bank.with_calibration(calibration.with_context(missing)?);
         }
         warn_of_unheld_promises(&bank);
         let recognition = Recognition {

@@ -19,6 +19,7 @@ use tract_onnx::prelude::*;
 use sensorium_pack::npy::{Array, NpyError};
 
 mod senses;
+mod weights;
 
 pub(crate) use senses::Excerpt;
 
@@ -63,6 +64,14 @@ pub enum EncodeError {
     Panicked {
         /// The encoder.
         encoder: String,
+    },
+    /// A weight lies in another member, which is not there or too short.
+    #[error("encoder {encoder:?}: weight {tensor:?} lies in no member of the pack, or outside it")]
+    Weight {
+        /// The encoder.
+        encoder: String,
+        /// The weight.
+        tensor: String,
     },
     /// A golden array cannot be read.
     #[error("member {path:?} of the pack")]
@@ -214,13 +223,12 @@ impl Encoder {
             encoder: entry.name.clone(),
             source,
         })?;
-        let onnx = pack.member(&entry.model)?;
         let encoder = Self {
             name: entry.name.clone(),
             modality: entry.modality,
             space: space.name.clone(),
             dim: space.dim,
-            model: load_model(&entry.name, onnx, &batch_of_one(&processor))?,
+            model: load_model(pack, entry, &batch_of_one(&processor))?,
             processor,
             scoring: entry.scoring,
         };
@@ -369,14 +377,16 @@ fn contained<T>(encoder: &str, run: impl FnOnce() -> TractResult<T>) -> Result<T
 }
 
 fn load_model(
-    encoder: &str,
-    onnx: &[u8],
+    pack: &Pack,
+    entry: &Entry,
     shape: &[usize],
 ) -> Result<Arc<TypedRunnableModel>, EncodeError> {
-    contained(encoder, || {
-        let mut reader = onnx;
-        tract_onnx::onnx()
-            .model_for_read(&mut reader)?
+    let mut reader = pack.member(&entry.model)?;
+    let onnx = tract_onnx::onnx();
+    let mut model = contained(&entry.name, || onnx.proto_model_for_read(&mut reader))?;
+    weights::gather(pack, &entry.name, &entry.model, &mut model)?;
+    contained(&entry.name, || {
+        onnx.model_for_proto_model(&model)?
             .with_input_fact(0, f32::fact(shape).into())?
             .into_optimized()?
             .into_runnable()

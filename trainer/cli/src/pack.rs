@@ -21,6 +21,7 @@ use crate::recipe::{Background, Binding, Class, Recipe};
 use crate::run::{Facts, RunDir};
 
 mod picture;
+mod shared;
 
 use picture::PictureTower;
 
@@ -154,9 +155,17 @@ struct Contents {
     /// Of spaces, by their names.
     towers: BTreeMap<String, Tower>,
     encoders: Vec<Encoder>,
+    /// The encoders' files, in their order.
+    models: Vec<Vec<u8>>,
     provenance: Vec<Provenance>,
     classes: Classes,
 }
+
+/// The folder of encoders.
+const ENCODERS: &str = "encoders";
+
+/// Beside the encoders, what several of them have.
+const SHARED_WEIGHTS: &str = "weights.bin";
 
 impl Contents {
     fn add(
@@ -267,7 +276,7 @@ impl Contents {
         scoring: Scoring,
         onnx: Vec<u8>,
     ) -> anyhow::Result<()> {
-        let member = |file: &str| format!("encoders/{name}/{file}");
+        let member = |file: &str| format!("{ENCODERS}/{name}/{file}");
         let shape = front_end.build()?.output_shape();
         let examples = examples_of(front_end, modality)?;
         // As the runtime runs them: one at a time.
@@ -280,7 +289,7 @@ impl Contents {
             name: name.to_owned(),
             modality,
             space: space.to_owned(),
-            model: member("encoder.onnx"),
+            model: format!("{ENCODERS}/{name}.onnx"),
             front_end: front_end.clone(),
             scoring,
             golden: Golden {
@@ -293,7 +302,7 @@ impl Contents {
         let input = npy::to_bytes(&input_shape, &examples.concat())?;
         let dim = output.len() / examples.len().max(1);
         let output = npy::to_bytes(&[examples.len(), dim], &output)?;
-        self.writer.add(&encoder.model, onnx);
+        self.models.push(onnx);
         self.writer.add(&encoder.golden.input, input);
         self.writer.add(&encoder.golden.output, output);
         self.encoders.push(encoder);
@@ -367,6 +376,13 @@ impl Contents {
         let name = name
             .or_else(|| Some(self.encoders.first()?.name.clone()))
             .context("there is no encoder")?;
+        if let Some(weights) = shared::share(&mut self.models, SHARED_WEIGHTS)? {
+            let path = format!("{ENCODERS}/{SHARED_WEIGHTS}");
+            self.writer.add(&path, weights);
+        }
+        for (encoder, model) in self.encoders.iter().zip(self.models) {
+            self.writer.add(&encoder.model, model);
+        }
         let spaces = std::mem::take(&mut self.spaces);
         let spaces = spaces.into_iter();
         let spaces = spaces.map(|(name, anchor)| {
