@@ -1,7 +1,8 @@
 //! Phrases with places for words.
 //!
 //! A place is a word's kind in braces: `{noun}`, `{verb}`, `{adjective}`, `{adverb}`, or `{line}` for
-//! a line of a list. `{a noun}` sets the article before it, `{verb ing}` makes "running" of "run".
+//! a line of a list. `{a noun}` sets the article before it, `{verb ing}` makes "running" of "run",
+//! `{a verb ing}` does both.
 
 use thiserror::Error;
 
@@ -39,6 +40,7 @@ enum Form {
     Bare,
     Article,
     Ing,
+    ArticleIng,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,12 +109,9 @@ impl Template {
                     let word = word(*slot);
                     match form {
                         Form::Bare => phrase.push_str(word),
-                        Form::Article => {
-                            phrase.push_str(article(word));
-                            phrase.push(' ');
-                            phrase.push_str(word);
-                        }
+                        Form::Article => phrase.push_str(&with_article(word)),
                         Form::Ing => phrase.push_str(&ing(word)),
+                        Form::ArticleIng => phrase.push_str(&with_article(&ing(word))),
                     }
                 }
             }
@@ -122,12 +121,15 @@ impl Template {
 }
 
 fn parse_place(place: &str) -> Option<Part> {
-    let (name, form) = if let Some(name) = place.strip_prefix("a ") {
-        (name, Form::Article)
-    } else if let Some(name) = place.strip_suffix(" ing") {
-        (name, Form::Ing)
-    } else {
-        (place, Form::Bare)
+    let (bare, has_article) = match place.strip_prefix("a ") {
+        Some(bare) => (bare, true),
+        None => (place, false),
+    };
+    let (name, form) = match (bare.strip_suffix(" ing"), has_article) {
+        (Some(name), true) => (name, Form::ArticleIng),
+        (Some(name), false) => (name, Form::Ing),
+        (None, true) => (bare, Form::Article),
+        (None, false) => (bare, Form::Bare),
     };
     let slot = Slot::ALL.into_iter().find(|slot| slot.name() == name)?;
     Some(Part::Place(slot, form))
@@ -138,12 +140,13 @@ fn is_vowel(letter: char) -> bool {
 }
 
 /// By the first letter, as most people who type would have it.
-fn article(word: &str) -> &'static str {
-    if word.starts_with(is_vowel) {
+fn with_article(word: &str) -> String {
+    let article = if word.starts_with(is_vowel) {
         "an"
     } else {
         "a"
-    }
+    };
+    format!("{article} {word}")
 }
 
 /// The present participle of the first word: "running away" of "run away". English has exceptions;
@@ -189,6 +192,10 @@ mod tests {
         let mut words = ["chop", "onion", "slowly"].into_iter();
         let phrase = template.fill(|_| words.next().unwrap());
         assert_eq!(phrase, "a person chopping an onion slowly");
+        let both = Template::parse("the sound of {a verb ing} {noun}").unwrap();
+        let mut words = ["idle", "engine"].into_iter();
+        let phrase = both.fill(|_| words.next().unwrap());
+        assert_eq!(phrase, "the sound of an idling engine");
         let kinds = [Kind::Verb, Kind::Noun, Kind::Adverb].map(Slot::Word);
         assert!(template.slots().eq(kinds));
         let plain = Template::parse("nothing to fill").unwrap();
