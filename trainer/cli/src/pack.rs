@@ -227,17 +227,20 @@ impl Contents {
             made.tower.output
         );
         let member = |file: &str| format!("text/{}/{file}", made.name);
+        let told = member("tower.json");
         let tower = Tower {
             model: member("model.onnx"),
             tokenizer: member("tokenizer.json"),
-            report: member("tower.json"),
+            report: Some(told.clone()),
+            words: None,
+            projection: Vec::new(),
         };
         for (name, _) in self.spaces.iter().filter(|(_, anchor)| fits(anchor)) {
             self.towers.insert(name.clone(), tower.clone());
         }
         self.writer.add(&tower.model, model);
         self.writer.add(&tower.tokenizer, tokenizer);
-        self.writer.add(&tower.report, report);
+        self.writer.add(&told, report);
         Ok(())
     }
 
@@ -255,40 +258,12 @@ impl Contents {
     /// An encoder's file, with what it gives for a few examples.
     fn add_file(
         &mut self,
-        (name, space): (&str, &str),
-        (modality, front_end): (Modality, &FrontEnd),
+        names: (&str, &str),
+        sense: (Modality, &FrontEnd),
         scoring: Scoring,
         onnx: Vec<u8>,
     ) -> anyhow::Result<()> {
-        let member = |file: &str| format!("encoders/{name}/{file}");
-        let shape = front_end.build()?.output_shape();
-        let examples = examples_of(front_end, modality)?;
-        // As the runtime runs them: one at a time.
-        let model = OnnxEncoder::new(&onnx, &shape)?;
-        let mut output = Vec::new();
-        for example in &examples {
-            output.extend(model.embed(example)?);
-        }
-        let encoder = Encoder {
-            name: name.to_owned(),
-            modality,
-            space: space.to_owned(),
-            model: member("encoder.onnx"),
-            front_end: front_end.clone(),
-            scoring,
-            golden: Golden {
-                input: member("golden_input.npy"),
-                output: member("golden_output.npy"),
-                max_abs: MAX_ABS,
-            },
-        };
-        let input_shape = [&[examples.len()], &shape[..]].concat();
-        let input = npy::to_bytes(&input_shape, &examples.concat())?;
-        let dim = output.len() / examples.len().max(1);
-        let output = npy::to_bytes(&[examples.len(), dim], &output)?;
-        self.writer.add(&encoder.model, onnx);
-        self.writer.add(&encoder.golden.input, input);
-        self.writer.add(&encoder.golden.output, output);
+        let (encoder, _) = add_encoder(&mut self.writer, names, sense, scoring, onnx)?;
         self.encoders.push(encoder);
         Ok(())
     }
@@ -383,6 +358,47 @@ impl Contents {
         };
         Ok(self.writer.to_bytes(manifest)?)
     }
+}
+
+/// The members of an encoder of a name and a space, with what it gives for a few examples; what the
+/// manifest says of it, and the length of its embeddings.
+pub fn add_encoder(
+    writer: &mut PackWriter,
+    (name, space): (&str, &str),
+    (modality, front_end): (Modality, &FrontEnd),
+    scoring: Scoring,
+    onnx: Vec<u8>,
+) -> anyhow::Result<(Encoder, usize)> {
+    let member = |file: &str| format!("encoders/{name}/{file}");
+    let shape = front_end.build()?.output_shape();
+    let examples = examples_of(front_end, modality)?;
+    // As the runtime runs them: one at a time.
+    let model = OnnxEncoder::new(&onnx, &shape)?;
+    let mut output = Vec::new();
+    for example in &examples {
+        output.extend(model.embed(example)?);
+    }
+    let encoder = Encoder {
+        name: name.to_owned(),
+        modality,
+        space: space.to_owned(),
+        model: member("encoder.onnx"),
+        front_end: front_end.clone(),
+        scoring,
+        golden: Golden {
+            input: member("golden_input.npy"),
+            output: member("golden_output.npy"),
+            max_abs: MAX_ABS,
+        },
+    };
+    let input_shape = [&[examples.len()], &shape[..]].concat();
+    let input = npy::to_bytes(&input_shape, &examples.concat())?;
+    let dim = output.len() / examples.len().max(1);
+    let output = npy::to_bytes(&[examples.len(), dim], &output)?;
+    writer.add(&encoder.model, onnx);
+    writer.add(&encoder.golden.input, input);
+    writer.add(&encoder.golden.output, output);
+    Ok((encoder, dim))
 }
 
 /// The members of a space, and what the manifest says of it.

@@ -8,13 +8,12 @@ use clap::ValueEnum;
 use prost::Message;
 use sensorium_core::bank::normalize;
 use sensorium_core::feature::{FrontEnd, LogMelSpec, SoundFrontEnd};
-use sensorium_engine::classes::{Background, Class, Classes};
+use sensorium_engine::classes::Classes;
 use sensorium_engine::keys::from_toml;
 use sensorium_engine::text::TextTower;
 use sensorium_media::array;
 use sensorium_pack::{
-    DataSet, Encoder, FORMAT, Golden, Manifest, Modality, PackWriter, Provenance, Scoring, VERSION,
-    npy,
+    DataSet, FORMAT, Manifest, Modality, PackWriter, Provenance, Scoring, VERSION,
 };
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::Tensor;
@@ -24,8 +23,7 @@ use super::sounds::{self, Statistics};
 use super::{graft, names};
 use crate::anchor::model::{Model, Output, Runner};
 use crate::anchor::{Anchor, list};
-use crate::export::{MAX_ABS, OnnxEncoder, examples_of};
-use crate::pack::add_words;
+use crate::pack::{add_encoder, add_words};
 use crate::progress;
 
 /// Largest difference to the golden spectrogram that is the same spectrogram.
@@ -334,7 +332,7 @@ impl Words {
                 let text = text.with_context(|| format!("reading {path:?}"))?;
                 Classes::parse(&text).with_context(|| format!("{path:?}"))?
             }
-            None => names_as_classes(names, said),
+            None => names::as_classes(names, Modality::Audio, |name| said(&name.to_lowercase())),
         };
         let mut prompts = Vec::new();
         let mut places = BTreeMap::new();
@@ -420,24 +418,6 @@ impl Words {
     }
 }
 
-/// Each name is a class.
-fn names_as_classes(names: &[String], said: impl Fn(&str) -> String) -> Classes {
-    let mut known = std::collections::BTreeSet::new();
-    let names = names.iter().filter(|name| known.insert(name.as_str()));
-    let class = |name: &String| Class {
-        name: name.clone(),
-        prompts: vec![said(&name.to_lowercase())],
-        modalities: vec![Modality::Audio],
-        labels: Vec::new(),
-        min_duration_s: None,
-        false_alarms_per_hour: None,
-    };
-    Classes {
-        classes: names.map(class).collect(),
-        background: Background::default(),
-    }
-}
-
 fn pack(
     args: &Args,
     words: &Words,
@@ -457,35 +437,8 @@ fn pack(
     let mut writer = PackWriter::new();
     let space = add_words(&mut writer, &args.space, &words.anchor)?;
     let front_end = FrontEnd::LogMel(spec);
-    let examples = examples_of(&front_end, Modality::Audio)?;
-    let shape = front_end.build()?.output_shape();
-    let model = OnnxEncoder::new(&onnx, &shape)?;
-    let mut output = Vec::new();
-    for example in &examples {
-        output.extend(model.embed(example)?);
-    }
-    let member = |file: &str| format!("encoders/{name}/{file}");
-    let encoder = Encoder {
-        name: name.clone(),
-        modality: Modality::Audio,
-        space: args.space.clone(),
-        model: member("encoder.onnx"),
-        front_end,
-        scoring: SCORING,
-        golden: Golden {
-            input: member("golden_input.npy"),
-            output: member("golden_output.npy"),
-            max_abs: MAX_ABS,
-        },
-    };
-    let input_shape = [&[examples.len()], &shape[..]].concat();
-    let rows = [examples.len(), space.dim];
-    writer.add(&encoder.model, onnx);
-    writer.add(
-        &encoder.golden.input,
-        npy::to_bytes(&input_shape, &examples.concat())?,
-    );
-    writer.add(&encoder.golden.output, npy::to_bytes(&rows, &output)?);
+    let sense = (Modality::Audio, &front_end);
+    let (encoder, _) = add_encoder(&mut writer, (&name, &args.space), sense, SCORING, onnx)?;
     writer.add(CLASSES, toml::to_string(&words.classes)?.into_bytes());
     let binding = match usual {
         Some(usual) => format!(
