@@ -133,7 +133,12 @@ pub fn strip(pack: &Pack, strip: &Strip) -> Result<Vec<u8>, JoinError> {
     manifest.provenance.retain(|told| !goes(&told.encoder));
     let left = spaces_of(&manifest);
     let stays = |name: &String| left.contains(name) || !had.contains(name);
+    let gone = manifest.spaces.iter().filter(|space| !stays(&space.name));
+    let told_of: BTreeSet<String> = gone.map(|space| text_part(&space.name)).collect();
     manifest.spaces.retain(|space| stays(&space.name));
+    manifest
+        .provenance
+        .retain(|told| !told_of.contains(&told.encoder));
     if strip.towers {
         manifest
             .spaces
@@ -162,6 +167,12 @@ pub fn strip(pack: &Pack, strip: &Strip) -> Result<Vec<u8>, JoinError> {
     };
     writer.add(&manifest.classes, text.into_bytes());
     Ok(writer.to_bytes(manifest)?)
+}
+
+/// What a provenance calls the text tower of a space.
+#[must_use]
+pub fn text_part(space: &str) -> String {
+    format!("{space}-text")
 }
 
 fn spaces_of(manifest: &Manifest) -> BTreeSet<String> {

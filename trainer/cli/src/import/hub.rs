@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
+use sensorium_engine::join::text_part;
 use sensorium_pack::{Pack, Pooling, write_whole};
 
 use super::contents::{Contents, NewEncoder, Told};
@@ -173,7 +174,7 @@ fn add(args: &Args, dir: &Path, contents: &mut Contents, done: &[Done]) -> anyho
         (Some(space), _, _) => space,
         (None, Some(text), _) => {
             let least = contents.add_text(&folder.name, text)?;
-            let part = format!("{}-text", folder.name);
+            let part = text_part(&folder.name);
             contents.tell(&part, &told("the text tower"), least);
             folder.name.clone()
         }

@@ -540,11 +540,16 @@ fn what_is_missing_or_not_understood_is_said() {
     assert!(error.contains("does not know: {\"Conjure\"}"), "{error}");
     hub.write(onnx, b"no model");
     assert!(hub.error(&["clip"]).contains("it is not an ONNX file"));
+    hub.write(onnx, vision_model("image_embeds"));
     for file in ["tokenizer.json", "preprocessor_config.json", "config.json"] {
-        std::fs::remove_file(hub.path("clip").join(file)).unwrap();
+        let path = hub.path("clip").join(file);
+        let kept = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
         let error = hub.error(&["clip"]);
         assert!(error.contains(file), "{error}");
+        std::fs::write(path, kept).unwrap();
     }
+    hub.import(&["clip"]).unwrap();
     assert!(hub.error(&["nothing"]).contains("is not a folder"));
 }
 
