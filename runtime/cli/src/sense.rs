@@ -78,6 +78,14 @@ pub fn load_classes(
     }
 }
 
+/// Whether a pack has no classes of its own, as imported ones may.
+fn has_no_class(pack: &Pack) -> anyhow::Result<bool> {
+    Ok(pack
+        .member(&pack.manifest().classes)?
+        .trim_ascii()
+        .is_empty())
+}
+
 /// An encoder that passed its self-test.
 #[derive(Debug)]
 pub struct Tested {
@@ -99,11 +107,16 @@ pub fn test_all(
             let encoder = Encoder::load_entry(pack, entry)?;
             let space = load_space(pack, encoder.space(), text_model)?;
             let modality = encoder.modality();
-            let compiled = load_classes(pack, &space, modality, classes)?;
-            let classes = match Bank::new(&compiled, modality) {
-                Ok(bank) => bank.classes().len(),
-                Err(BankError::NoClass { .. }) => 0,
-                Err(error) => return Err(error.into()),
+            let classes = match classes.is_none() && has_no_class(pack)? {
+                true => 0,
+                false => {
+                    let compiled = load_classes(pack, &space, modality, classes)?;
+                    match Bank::new(&compiled, modality) {
+                        Ok(bank) => bank.classes().len(),
+                        Err(BankError::NoClass { .. }) => 0,
+                        Err(error) => return Err(error.into()),
+                    }
+                }
             };
             Ok(Tested {
                 encoder: encoder.name().to_owned(),

@@ -12,6 +12,8 @@
 //! | `thermal` | [`ThermalSpec`], [`ThermalFrontEnd`] | `[channels, side, side]` |
 //! | `depth` | [`DepthSpec`], [`DepthFrontEnd`] | `[channels, side, side]` |
 //! | `frames` | [`FramesSpec`], [`FramesFrontEnd`] | frames and how they change |
+//!
+//! What encoders of texts take is in [`WordsSpec`]; the tokenizer is a file of the pack.
 
 pub mod clip;
 #[cfg(feature = "front-end")]
@@ -36,6 +38,8 @@ mod resample;
 mod sound;
 #[cfg(feature = "alloc")]
 mod video;
+#[cfg(feature = "front-end")]
+mod words;
 
 #[cfg(feature = "front-end")]
 pub use frames::{
@@ -61,7 +65,10 @@ pub use rate::resample;
 pub use resample::Resampler;
 #[cfg(feature = "front-end")]
 pub use sound::{
-    Extent, Log, LogMelSpec, Padding, SoundAxes, SoundError, SoundFrontEnd, Spectrum, WindowKind,
+    Extent, Log, LogMelSpec, Longer, Padding, SoundAxes, SoundError, SoundFrontEnd, Spectrum,
+    WindowKind,
 };
 #[cfg(feature = "alloc")]
 pub use video::{COLOUR_MEAN, COLOUR_STD, CROPS, VideoFrontEnd};
+#[cfg(feature = "front-end")]
+pub use words::{Pooling, WordsSpec};

@@ -96,7 +96,7 @@ pub struct Background {
 }
 
 /// A class file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Classes {
     /// The classes in order.

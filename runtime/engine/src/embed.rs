@@ -161,7 +161,13 @@ impl Encoder {
                 is_silent = samples.iter().all(|sample| *sample == samples[0]);
                 self.embed_sound(front_end, &samples, sound.rate_hz)
             }
-            Processor::Image(front_end) => self.run(&front_end.extract(&picture::open_rgb(path)?)),
+            Processor::Image(front_end) => {
+                let picture = match front_end.spec().background {
+                    Some(background) => picture::open_rgb_over(path, background)?,
+                    None => picture::open_rgb(path)?,
+                };
+                self.run(&front_end.extract(&picture))
+            }
             Processor::Thermal(_) | Processor::Depth(_) | Processor::Frames(_) => {
                 let rate_hz = recorded.rate_hz.map(f64::from);
                 self.embed_frames(&clip::open(path)?, rate_hz)

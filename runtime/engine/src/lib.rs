@@ -17,6 +17,7 @@ pub mod embed;
 pub mod encode;
 pub mod event;
 pub mod input;
+pub mod join;
 pub mod keys;
 pub mod ledger;
 pub mod pipeline;

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use sensorium_core::bank::class_vector;
+use sensorium_core::feature::FrontEndError;
 use sensorium_kernels::dot_f32;
-use sensorium_pack::{Pack, PackError, sha256_hex};
+use sensorium_pack::{Pack, PackError, Tower, WordsSpec, sha256_hex};
 use thiserror::Error;
 
-use crate::text::{Pieces, TextError, TextTower};
+use crate::text::{Dense, Pieces, TextError, TextTower};
 use sensorium_pack::npy::{Array, NpyError};
 
 /// A text model is the pack's own if it embeds one of the pack's prompts at least this alike.
@@ -26,6 +27,12 @@ const SPELT: f32 = 0.4;
 /// MiniLM and the 177 phrases of the built-in pack, 0.2 % of the same phrases lie below, and 1 % of
 /// those about a person; each of the pack's own phrases is at 0.17 or more from the nearest other.
 const FAR: f32 = 0.15;
+
+/// Largest difference of a phrase's embedding that is the same.
+const TOWER_MAX_ABS: f32 = 1e-4;
+
+/// Phrases of a pack that its text tower is tested with.
+const TESTED: usize = 8;
 
 /// Why words have no embedding.
 #[derive(Debug, Error)]
@@ -89,6 +96,22 @@ pub enum SpaceError {
     /// The text model cannot be used.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// The pack's text tower gives other numbers here than where the pack was made.
+    #[error(
+        "the text tower of space {space:?} failed its self-test: {prompt:?} differs by {actual:.2e}, \
+         expected at most {TOWER_MAX_ABS:.0e}"
+    )]
+    SelfTest {
+        /// The space.
+        space: String,
+        /// A phrase of the pack.
+        prompt: String,
+        /// The largest difference.
+        actual: f32,
+    },
+    /// What the pack says of its text tower makes no sense.
+    #[error("the pack's text tower: {0}")]
+    Words(#[from] FrontEndError),
     /// The text model is not the one that the space is made of.
     #[error(
         "the text model is not {expected}: it embeds {prompt:?} with a cosine of {cosine:.3} to \
@@ -116,21 +139,57 @@ pub struct Space {
     own: Option<OwnTower>,
 }
 
-/// The pack's own text tower, read when it is first needed: most class files do without.
+/// The pack's own text tower, prepared when it is first needed: most class files do without.
 #[derive(Debug)]
 struct OwnTower {
     model: (PathBuf, Vec<u8>),
     tokenizer: (PathBuf, Vec<u8>),
+    words: WordsSpec,
+    projection: Vec<Dense>,
+    /// Whether it stands in for the text model, and so may not know what that knows.
+    stands_in: bool,
     opened: OnceLock<TextTower>,
 }
 
 impl OwnTower {
+    fn load(pack: &Pack, tower: &Tower) -> Result<Self, SpaceError> {
+        let member = |path: &String| -> Result<(PathBuf, Vec<u8>), SpaceError> {
+            Ok((PathBuf::from(path), pack.member(path)?.to_vec()))
+        };
+        let array = |path: &String| -> Result<Array, SpaceError> {
+            Array::from_bytes(pack.member(path)?).map_err(|source| SpaceError::Array {
+                path: path.clone(),
+                source,
+            })
+        };
+        let layers = tower.projection.iter().map(|layer| {
+            let bias = layer.bias.as_ref().map(array).transpose()?;
+            let dense = Dense::new(array(&layer.weight)?, bias, layer.activation);
+            Ok(dense.map_err(TextError::from)?)
+        });
+        let words = tower.words.clone().unwrap_or_default();
+        words.check()?;
+        Ok(Self {
+            model: member(&tower.model)?,
+            tokenizer: member(&tower.tokenizer)?,
+            words,
+            projection: layers.collect::<Result<_, SpaceError>>()?,
+            stands_in: tower.report.is_some(),
+            opened: OnceLock::new(),
+        })
+    }
+
     fn open(&self) -> Result<&TextTower, TextError> {
         if let Some(tower) = self.opened.get() {
             return Ok(tower);
         }
         let (model, tokenizer) = (&self.model, &self.tokenizer);
-        let tower = TextTower::of((&model.0, &model.1), (&tokenizer.0, &tokenizer.1))?;
+        let tower = TextTower::with_words(
+            (&model.0, &model.1),
+            (&tokenizer.0, &tokenizer.1),
+            self.words.clone(),
+            self.projection.clone(),
+        )?;
         Ok(self.opened.get_or_init(|| tower))
     }
 }
@@ -208,19 +267,8 @@ impl Space {
             })?;
         let rows = array(&entry.prompt_rows, vec![phrases.len(), entry.dim])?;
         let prompts = phrases.into_iter().zip(rows.rows().map(<[f32]>::to_vec));
-        let own = match &entry.tower {
-            None => None,
-            Some(tower) => {
-                let member = |path: &String| -> Result<(PathBuf, Vec<u8>), SpaceError> {
-                    Ok((PathBuf::from(path), pack.member(path)?.to_vec()))
-                };
-                Some(OwnTower {
-                    model: member(&tower.model)?,
-                    tokenizer: member(&tower.tokenizer)?,
-                    opened: OnceLock::new(),
-                })
-            }
-        };
+        let own = entry.tower.as_ref();
+        let own = own.map(|tower| OwnTower::load(pack, tower)).transpose()?;
         Ok(Self {
             name: entry.name.clone(),
             dim: entry.dim,
@@ -312,12 +360,18 @@ impl Space {
             });
         };
         let tower = own.open()?;
-        let pieces = tower.pieces(prompt)?;
-        if pieces.pieces > 0 && pieces.unknown * 2 > pieces.pieces {
-            let prompt = prompt.to_owned();
-            return Err(SpaceError::Script { prompt });
+        if own.stands_in {
+            let pieces = tower.pieces(prompt)?;
+            if pieces.pieces > 0 && pieces.unknown * 2 > pieces.pieces {
+                let prompt = prompt.to_owned();
+                return Err(SpaceError::Script { prompt });
+            }
         }
-        let row = tower.embed(&[prompt])?.remove(0);
+        let row = match own.stands_in {
+            true => tower.embed(&[prompt])?.remove(0),
+            // What the text model makes of nothing is for it to say.
+            false => tower.embed_one(prompt)?,
+        };
         if row.len() == self.dim {
             return Ok(row);
         }
@@ -326,6 +380,38 @@ impl Space {
             actual: vec![row.len()],
             expected: vec![self.dim],
         })
+    }
+
+    /// Whether a text tower that is the space's text model itself still gives what the pack holds of
+    /// its phrases; how many of them were tried, which is none where there is no such tower.
+    ///
+    /// # Errors
+    ///
+    /// A tower that cannot be run, or gives something else.
+    pub fn test_tower(&self) -> Result<usize, SpaceError> {
+        let Some(own) = self.own.as_ref().filter(|own| !own.stands_in) else {
+            return Ok(0);
+        };
+        let tower = own.open()?;
+        let phrases = self.prompts.iter().take(TESTED);
+        for (prompt, expected) in phrases.clone() {
+            let row = tower.embed_one(prompt)?;
+            let differences = row.iter().zip(expected).map(|(a, b)| (a - b).abs());
+            // A NaN must not pass.
+            let worse = |worst: f32, d: f32| if d <= worst { worst } else { d };
+            let actual = match row.len() == expected.len() {
+                true => differences.fold(0.0, worse),
+                false => f32::INFINITY,
+            };
+            if actual > TOWER_MAX_ABS || actual.is_nan() {
+                return Err(SpaceError::SelfTest {
+                    space: self.name.clone(),
+                    prompt: prompt.clone(),
+                    actual,
+                });
+            }
+        }
+        Ok(phrases.len())
     }
 
     /// Why a phrase may not mean here what it means elsewhere, if anything. Phrases that the pack
@@ -338,6 +424,9 @@ impl Space {
         let (None, Some(own)) = (&self.tower, &self.own) else {
             return Ok(None);
         };
+        if !own.stands_in {
+            return Ok(None);
+        }
         if self.prompts.contains_key(prompt) {
             return Ok(None);
         }

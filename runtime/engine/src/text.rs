@@ -1,26 +1,32 @@
-//! Words to vectors: a frozen sentence encoder, and the space that class names live in.
+//! Words to vectors: a frozen text encoder, and the space that class names live in.
 //!
 //! ```text
-//! prompt ─WordPiece─▶ ids ─encoder─▶ [tokens, D] ─mean─▶ [D] ─L2─▶ prompt embedding
+//! prompt ─tokenizer─▶ ids ─encoder─▶ [tokens, D] ─pooling─▶ [D] ─projection─▶ ─L2─▶ prompt embedding
 //! prompt embeddings of one class ─mean─▶ − centre ─L2─▶ class embedding
 //! ```
 //!
 //! A folder holds the tower as two files: `model.onnx` (inputs `input_ids`, `attention_mask` and,
-//! if it likes, `token_type_ids`, all i64 `[batch, tokens]`; output `[batch, tokens, D]`) and
-//! `tokenizer.json`. MiniLM-L6 is what the project trains against.
+//! if it likes, `token_type_ids`, all `[batch, tokens]`; output `[batch, tokens, D]`) and
+//! `tokenizer.json`. MiniLM-L6 is what the project trains against. Towers of packs may say more of
+//! themselves ([`WordsSpec`]): those of CLIP and its kin have a length that all texts are filled up to,
+//! and give one vector.
 //!
-//! The tokenizer file may ask for padding to a fixed length. It is switched off here: prompts run
-//! one by one, so no embedding ever averages over padding.
+//! What the tokenizer file says of padding and length does not count: prompts run one by one, so no
+//! embedding ever averages over padding.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
+use sensorium_pack::{Pooling, WordsSpec};
 use thiserror::Error;
 use tokenizers::Tokenizer;
-use tract_onnx::prelude::*;
+use tract_onnx::prelude::TractError;
 
-/// Longest prompt in tokens, the first and last special ones included.
-const MAX_TOKENS: usize = 128;
+mod model;
+mod projection;
+
+pub use projection::{Dense, ProjectionError};
+
+use model::TextModel;
 
 /// Why a text tower could not be opened or used.
 #[derive(Debug, Error)]
@@ -52,20 +58,25 @@ pub enum TextError {
     },
     /// The model asks for an input that is not one of a sentence encoder.
     #[error(
-        "the text model has an input {name:?}, expected input_ids, attention_mask or token_type_ids"
+        "the text model has an input {name:?}, expected input_ids, attention_mask, token_type_ids \
+         or position_ids"
     )]
     Input {
         /// The input's name.
         name: String,
     },
-    /// The model's output is not one vector a token.
-    #[error("the text model's output has shape {shape:?}, expected [1, {tokens}, D]")]
+    /// The model's output is not one vector a token, or, of a model that pools by itself, not one
+    /// vector.
+    #[error("the text model's output has shape {shape:?}, expected {expected}")]
     Output {
         /// The output's shape.
         shape: Vec<usize>,
-        /// Tokens that went in.
-        tokens: usize,
+        /// What fits.
+        expected: String,
     },
+    /// The layers after the model do not fit it, or each other.
+    #[error(transparent)]
+    Projection(#[from] ProjectionError),
     /// A prompt holds no word.
     #[error("prompt {index} is empty")]
     EmptyPrompt {
@@ -90,14 +101,6 @@ pub enum TextError {
     },
 }
 
-/// What a model input is fed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Input {
-    Ids,
-    Mask,
-    Types,
-}
-
 /// What stands for words of which the tokenizer knows no piece.
 const UNKNOWN: &str = "[UNK]";
 
@@ -117,7 +120,7 @@ pub struct Pieces {
     pub characters: usize,
 }
 
-/// A frozen sentence encoder.
+/// A frozen text encoder.
 ///
 /// # Examples
 ///
@@ -130,8 +133,9 @@ pub struct Pieces {
 /// ```
 pub struct TextTower {
     tokenizer: Tokenizer,
-    model: Arc<TypedRunnableModel>,
-    inputs: Vec<Input>,
+    model: TextModel,
+    words: WordsSpec,
+    projection: Vec<Dense>,
     dim: usize,
 }
 
@@ -167,12 +171,28 @@ impl TextTower {
     ///
     /// As [`open`](Self::open).
     pub fn of(model: (&Path, &[u8]), tokenizer: (&Path, &[u8])) -> Result<Self, TextError> {
-        let tokenizer = read_tokenizer(tokenizer.0, tokenizer.1)?;
-        let (model, inputs) = read_model(model.0, model.1)?;
+        Self::with_words(model, tokenizer, WordsSpec::default(), Vec::new())
+    }
+
+    /// As [`of`](Self::of), of a tower that takes words otherwise, and perhaps has layers after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn with_words(
+        model: (&Path, &[u8]),
+        tokenizer: (&Path, &[u8]),
+        words: WordsSpec,
+        projection: Vec<Dense>,
+    ) -> Result<Self, TextError> {
+        let tokenizer = read_tokenizer(tokenizer.0, tokenizer.1, words.tokens)?;
+        // Of texts that are all of one length, which makes it faster.
+        let tokens = words.pad.map(|_| words.tokens);
         let mut tower = Self {
             tokenizer,
-            model,
-            inputs,
+            model: TextModel::read(model.0, model.1, tokens)?,
+            words,
+            projection,
             dim: 0,
         };
         tower.dim = tower.embed_one("a word")?.len();
@@ -227,73 +247,74 @@ impl TextTower {
             .collect()
     }
 
-    fn embed_one(&self, prompt: &str) -> Result<Vec<f32>, TextError> {
-        let encoding = self
-            .tokenizer
-            .encode(prompt, true)
-            .map_err(|source| TextError::Tokens {
-                prompt: prompt.to_owned(),
-                source,
-            })?;
-        let ids: Vec<i64> = encoding.get_ids().iter().map(|&id| i64::from(id)).collect();
-        let (output, shape) = self.run(&ids).map_err(|source| TextError::Run {
+    /// The embedding of one prompt, which may be empty if the tokenizer puts something around it; else
+    /// as [`embed`](Self::embed).
+    ///
+    /// # Errors
+    ///
+    /// A prompt without any token, or a model that fails on it.
+    pub fn embed_one(&self, prompt: &str) -> Result<Vec<f32>, TextError> {
+        let mut ids = self.ids(prompt)?;
+        let end = ids.len();
+        if let Some(pad) = self.words.pad {
+            ids.resize(self.words.tokens.max(end), i64::from(pad));
+        }
+        let run = self.model.run(&ids, end);
+        let (output, shape) = run.map_err(|source| TextError::Run {
             prompt: prompt.to_owned(),
             source,
         })?;
-        let dim = match shape[..] {
-            [1, tokens, dim] if tokens == ids.len() && dim > 0 => dim,
-            _ => {
-                return Err(TextError::Output {
-                    shape,
-                    tokens: ids.len(),
-                });
-            }
+        let pooled = self.pooled(&output, shape, ids.len(), end)?;
+        let mut layers = self.projection.iter();
+        let mut embedding = layers.try_fold(pooled, |vector, layer| layer.apply(&vector))?;
+        sensorium_core::bank::normalize(&mut embedding);
+        Ok(embedding)
+    }
+
+    /// The numbers of a prompt's tokens, without padding.
+    ///
+    /// # Errors
+    ///
+    /// A prompt without any token.
+    pub fn ids(&self, prompt: &str) -> Result<Vec<i64>, TextError> {
+        let said = self.words.said(prompt);
+        let encoding = self.tokenizer.encode(said, true);
+        let encoding = encoding.map_err(|source| TextError::Tokens {
+            prompt: prompt.to_owned(),
+            source,
+        })?;
+        if encoding.is_empty() {
+            return Err(TextError::EmptyPrompt { index: 0 });
+        }
+        Ok(encoding.get_ids().iter().map(|&id| i64::from(id)).collect())
+    }
+
+    fn pooled(
+        &self,
+        output: &[f32],
+        shape: Vec<usize>,
+        tokens: usize,
+        end: usize,
+    ) -> Result<Vec<f32>, TextError> {
+        let pooling = self.words.pooling;
+        let (dim, expected) = match (pooling, &shape[..]) {
+            (Pooling::None, &[1, dim]) if dim > 0 => return Ok(output.to_vec()),
+            (Pooling::None, _) => (0, "[1, D]".to_owned()),
+            (_, &[1, rows, dim]) if rows == tokens => (dim, String::new()),
+            _ => (0, format!("[1, {tokens}, D]")),
         };
-        let mut mean = mean_row(output.chunks_exact(dim), dim);
-        sensorium_core::bank::normalize(&mut mean);
-        Ok(mean)
-    }
-
-    /// The model's output for one prompt, and its shape.
-    fn run(&self, ids: &[i64]) -> TractResult<(Vec<f32>, Vec<usize>)> {
-        let row = |values: &[i64]| Tensor::from_shape(&[1, values.len()], values);
-        let mut inputs = TVec::new();
-        for input in &self.inputs {
-            let tensor = match input {
-                Input::Ids => row(ids)?,
-                Input::Mask => row(&vec![1; ids.len()])?,
-                Input::Types => row(&vec![0; ids.len()])?,
-            };
-            inputs.push(tensor.into());
+        if dim == 0 {
+            return Err(TextError::Output { shape, expected });
         }
-        let outputs = self.model.run(inputs)?;
-        let output = outputs[0].cast_to::<f32>()?;
-        let values = output
-            .to_plain_array_view::<f32>()?
-            .iter()
-            .copied()
-            .collect();
-        Ok((values, output.shape().to_vec()))
+        Ok(pooling.apply(output, dim, end))
     }
 }
 
-fn mean_row<'a>(rows: impl Iterator<Item = &'a [f32]>, dim: usize) -> Vec<f32> {
-    let (mut sums, mut count) = (vec![0.0f64; dim], 0.0f64);
-    for row in rows {
-        assert_eq!(row.len(), dim, "embeddings differ in length");
-        for (sum, &value) in sums.iter_mut().zip(row) {
-            *sum += f64::from(value);
-        }
-        count += 1.0;
-    }
-    sums.into_iter().map(|sum| (sum / count) as f32).collect()
-}
-
-fn read_tokenizer(path: &Path, bytes: &[u8]) -> Result<Tokenizer, TextError> {
+fn read_tokenizer(path: &Path, bytes: &[u8], tokens: usize) -> Result<Tokenizer, TextError> {
     let parsed = Tokenizer::from_bytes(bytes).and_then(|mut tokenizer| {
         tokenizer.with_padding(None);
         let truncation = tokenizers::TruncationParams {
-            max_length: MAX_TOKENS,
+            max_length: tokens,
             ..tokenizers::TruncationParams::default()
         };
         tokenizer.with_truncation(Some(truncation))?;
@@ -303,39 +324,6 @@ fn read_tokenizer(path: &Path, bytes: &[u8]) -> Result<Tokenizer, TextError> {
         path: path.to_owned(),
         source,
     })
-}
-
-fn read_model(
-    path: &Path,
-    mut bytes: &[u8],
-) -> Result<(Arc<TypedRunnableModel>, Vec<Input>), TextError> {
-    let mut parse = || -> TractResult<_> {
-        let model = tract_onnx::onnx().model_for_read(&mut bytes)?;
-        let names: Vec<String> = model
-            .input_outlets()?
-            .iter()
-            .map(|o| model.node(o.node).name.clone())
-            .collect();
-        // Shapes stay symbolic: fixing them makes the analysis of MiniLM's mask fail.
-        Ok((model.into_optimized()?.into_runnable()?, names))
-    };
-    let (model, names) = match parse() {
-        Ok(parsed) => parsed,
-        Err(source) => {
-            let path = path.to_owned();
-            return Err(TextError::Model { path, source });
-        }
-    };
-    let inputs = names
-        .into_iter()
-        .map(|name| match name.as_str() {
-            "input_ids" => Ok(Input::Ids),
-            "attention_mask" => Ok(Input::Mask),
-            "token_type_ids" => Ok(Input::Types),
-            _ => Err(TextError::Input { name }),
-        })
-        .collect::<Result<_, _>>()?;
-    Ok((model, inputs))
 }
 
 #[cfg(test)]

@@ -38,11 +38,13 @@ fn with_tower(alter: impl FnOnce(&mut Tower, &mut PackWriter)) -> Result<Pack, P
     let mut tower = Tower {
         model: "text/model.onnx".into(),
         tokenizer: "text/tokenizer.json".into(),
-        report: "text/tower.json".into(),
+        report: Some("text/tower.json".into()),
+        words: None,
+        projection: Vec::new(),
     };
     writer.add(&tower.model, model);
     writer.add(&tower.tokenizer, tokenizer.into_bytes());
-    writer.add(&tower.report, b"{}".to_vec());
+    writer.add("text/tower.json", b"{}".to_vec());
     alter(&mut tower, &mut writer);
     manifest.spaces[0].tower = Some(tower);
     Pack::from_bytes(&writer.to_bytes(manifest)?)
@@ -89,7 +91,7 @@ fn the_manifest_keeps_the_tower() {
             .unwrap()
             .contains("tower")
     );
-    let error = with_tower(|tower, _| tower.report = "text/none.json".into()).unwrap_err();
+    let error = with_tower(|tower, _| tower.report = Some("text/none.json".into())).unwrap_err();
     assert!(
         matches!(&error, PackError::Missing { path } if path == "text/none.json"),
         "{error}"

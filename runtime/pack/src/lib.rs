@@ -20,13 +20,13 @@ mod read;
 mod write;
 
 pub use manifest::{
-    DataSet, Encoder, FORMAT, Golden, MANIFEST, Manifest, Member, Modality, ModalityError,
-    Provenance, Scoring, Space, Tower, VERSION,
+    Activation, DataSet, Encoder, FORMAT, Golden, Layer, MANIFEST, Manifest, Member, Modality,
+    ModalityError, Provenance, Scoring, Space, Tower, VERSION,
 };
 pub use read::{Pack, PackError};
 pub use write::{PackWriter, write_whole};
 
-pub use sensorium_core::feature::FrontEnd;
+pub use sensorium_core::feature::{FrontEnd, Pooling, WordsSpec};
 
 use sha2::{Digest, Sha256};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use sensorium_core::feature::{FramesOf, FrontEnd};
+use sensorium_core::feature::{FramesOf, FrontEnd, WordsSpec};
 use serde::{Deserialize, Serialize};
 
 /// The manifest's name in the pack.
@@ -59,17 +59,50 @@ pub struct Space {
     pub tower: Option<Tower>,
 }
 
-/// A text tower that stands in for the text model of its space.
+/// A text tower: the text model of its space itself, or what stands in for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tower {
-    /// Member with the ONNX file: `input_ids` and perhaps `attention_mask` `[n, tokens]` to
-    /// `[n, tokens, dim]`, whose mean over the tokens is the embedding.
+    /// Member with the ONNX file: `input_ids` and perhaps `attention_mask`, `token_type_ids` and
+    /// `position_ids` `[n, tokens]` to `[n, tokens, dim]` or, of one that pools by itself, `[n, dim]`.
     pub model: String,
     /// Member with its tokenizer (`tokenizer.json`).
     pub tokenizer: String,
-    /// Member with what it was made of and how near it is to the text model, as JSON.
-    pub report: String,
+    /// Member with what a stand-in was made of and how near it is to the text model, as JSON; none if
+    /// it is the text model itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
+    /// How its input and its embedding are made; as of a sentence encoder by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<WordsSpec>,
+    /// What turns what was pooled into the embedding, if anything does, layer after layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub projection: Vec<Layer>,
+}
+
+/// A dense layer after the pooling of a text tower.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Layer {
+    /// Member `.npy` `[outputs, inputs]`.
+    pub weight: String,
+    /// Member `.npy` `[outputs]`, added to the product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias: Option<String>,
+    /// What is done to the sum.
+    #[serde(default)]
+    pub activation: Activation,
+}
+
+/// What is done to the sums of a dense layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// Nothing.
+    #[default]
+    Identity,
+    /// The hyperbolic tangent.
+    Tanh,
 }
 
 /// One encoder and what it takes.
@@ -254,13 +287,20 @@ impl Manifest {
     }
 
     /// Every member that spaces, encoders and classes refer to.
-    pub(crate) fn referenced(&self) -> impl Iterator<Item = &str> {
+    pub fn referenced(&self) -> impl Iterator<Item = &str> {
         let spaces = self
             .spaces
             .iter()
             .flat_map(|space| [&space.centre, &space.prompts, &space.prompt_rows]);
         let towers = { self.spaces.iter() }.filter_map(|space| space.tower.as_ref());
-        let towers = towers.flat_map(|tower| [&tower.model, &tower.tokenizer, &tower.report]);
+        let towers = towers.flat_map(|tower| {
+            let layers = tower.projection.iter();
+            let layers = layers.flat_map(|layer| [&layer.weight].into_iter().chain(&layer.bias));
+            [&tower.model, &tower.tokenizer]
+                .into_iter()
+                .chain(&tower.report)
+                .chain(layers)
+        });
         let encoders = self.encoders.iter().flat_map(|encoder| {
             [
                 &encoder.model,

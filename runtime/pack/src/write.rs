@@ -30,6 +30,13 @@ impl PackWriter {
         self.members.push((path.to_owned(), content));
     }
 
+    /// The content of a member that was added.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&[u8]> {
+        let found = self.members.iter().find(|(known, _)| known == path);
+        found.map(|(_, content)| content.as_slice())
+    }
+
     /// The pack as bytes. The manifest's list of members is made here; equal members give equal
     /// bytes.
     ///

@@ -225,13 +225,13 @@ fn join(trunk: &mut GraphProto, head: GraphProto, joint: &str) -> Result<(), Gra
 }
 
 /// Takes out what no output needs.
-fn prune(graph: &mut GraphProto) {
+pub fn prune(graph: &mut GraphProto) {
     let mut needed: HashSet<String> = graph.output.iter().map(|o| o.name.clone()).collect();
     // Nodes stand in the order in which they can be computed.
     let mut kept: Vec<_> = Vec::with_capacity(graph.node.len());
     for node in graph.node.drain(..).rev() {
         if node.output.iter().any(|value| needed.contains(value)) {
-            needed.extend(node.input.iter().cloned());
+            needs(&node, &mut needed);
             kept.push(node);
         }
     }
@@ -240,8 +240,19 @@ fn prune(graph: &mut GraphProto) {
     graph
         .initializer
         .retain(|tensor| needed.contains(&tensor.name));
+    graph.input.retain(|input| needed.contains(&input.name));
     // What tools noted of values, those among them that are gone.
     graph.value_info.clear();
+}
+
+/// All values that a node takes, those that graphs within it take from outside too.
+fn needs(node: &NodeProto, needed: &mut HashSet<String>) {
+    needed.extend(node.input.iter().cloned());
+    let attributes = node.attribute.iter();
+    for graph in attributes.flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs)) {
+        needed.extend(graph.output.iter().map(|output| output.name.clone()));
+        graph.node.iter().for_each(|node| needs(node, needed));
+    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,13 @@
 
 use clap::Subcommand;
 
+mod contents;
 mod graft;
 mod head;
+mod hub;
 mod names;
+mod onnx;
+mod options;
 mod sounds;
 mod tagger;
 #[cfg(test)]
@@ -19,12 +23,16 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Hub(hub::Args),
+    Onnx(onnx::Args),
     Tagger(tagger::Args),
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
+        What::Hub(args) => hub::run(args),
+        What::Onnx(args) => onnx::run(args),
         What::Tagger(args) => tagger::run(args),
     }
 }

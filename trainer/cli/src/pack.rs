@@ -155,8 +155,6 @@ struct Contents {
     /// Of spaces, by their names.
     towers: BTreeMap<String, Tower>,
     encoders: Vec<Encoder>,
-    /// The encoders' files, in their order.
-    models: Vec<Vec<u8>>,
     provenance: Vec<Provenance>,
     classes: Classes,
 }
@@ -243,17 +241,20 @@ impl Contents {
             made.tower.output
         );
         let member = |file: &str| format!("text/{}/{file}", made.name);
+        let told = member("tower.json");
         let tower = Tower {
             model: member("model.onnx"),
             tokenizer: member("tokenizer.json"),
-            report: member("tower.json"),
+            report: Some(told.clone()),
+            words: None,
+            projection: Vec::new(),
         };
         for (name, _) in self.spaces.iter().filter(|(_, anchor)| fits(anchor)) {
             self.towers.insert(name.clone(), tower.clone());
         }
         self.writer.add(&tower.model, model);
         self.writer.add(&tower.tokenizer, tokenizer);
-        self.writer.add(&tower.report, report);
+        self.writer.add(&told, report);
         Ok(())
     }
 
@@ -271,40 +272,12 @@ impl Contents {
     /// An encoder's file, with what it gives for a few examples.
     fn add_file(
         &mut self,
-        (name, space): (&str, &str),
-        (modality, front_end): (Modality, &FrontEnd),
+        names: (&str, &str),
+        sense: (Modality, &FrontEnd),
         scoring: Scoring,
         onnx: Vec<u8>,
     ) -> anyhow::Result<()> {
-        let member = |file: &str| format!("{ENCODERS}/{name}/{file}");
-        let shape = front_end.build()?.output_shape();
-        let examples = examples_of(front_end, modality)?;
-        // As the runtime runs them: one at a time.
-        let model = OnnxEncoder::new(&onnx, &shape)?;
-        let mut output = Vec::new();
-        for example in &examples {
-            output.extend(model.embed(example)?);
-        }
-        let encoder = Encoder {
-            name: name.to_owned(),
-            modality,
-            space: space.to_owned(),
-            model: format!("{ENCODERS}/{name}.onnx"),
-            front_end: front_end.clone(),
-            scoring,
-            golden: Golden {
-                input: member("golden_input.npy"),
-                output: member("golden_output.npy"),
-                max_abs: MAX_ABS,
-            },
-        };
-        let input_shape = [&[examples.len()], &shape[..]].concat();
-        let input = npy::to_bytes(&input_shape, &examples.concat())?;
-        let dim = output.len() / examples.len().max(1);
-        let output = npy::to_bytes(&[examples.len(), dim], &output)?;
-        self.models.push(onnx);
-        self.writer.add(&encoder.golden.input, input);
-        self.writer.add(&encoder.golden.output, output);
+        let (encoder, _) = add_encoder(&mut self.writer, names, sense, scoring, onnx)?;
         self.encoders.push(encoder);
         Ok(())
     }
@@ -376,13 +349,8 @@ impl Contents {
         let name = name
             .or_else(|| Some(self.encoders.first()?.name.clone()))
             .context("there is no encoder")?;
-        if let Some(weights) = shared::share(&mut self.models, SHARED_WEIGHTS)? {
-            let path = format!("{ENCODERS}/{SHARED_WEIGHTS}");
-            self.writer.add(&path, weights);
-        }
-        for (encoder, model) in self.encoders.iter().zip(self.models) {
-            self.writer.add(&encoder.model, model);
-        }
+        let models = self.encoders.iter().map(|encoder| encoder.model.as_str());
+        share_weights(&mut self.writer, &models.collect::<Vec<_>>())?;
         let spaces = std::mem::take(&mut self.spaces);
         let spaces = spaces.into_iter();
         let spaces = spaces.map(|(name, anchor)| {
@@ -406,6 +374,60 @@ impl Contents {
         };
         Ok(self.writer.to_bytes(manifest)?)
     }
+}
+
+/// Keeps once what several encoders have; `models` are their members.
+fn share_weights(writer: &mut PackWriter, models: &[&str]) -> anyhow::Result<()> {
+    let files = models.iter().filter_map(|path| writer.get(path));
+    let mut files: Vec<Vec<u8>> = files.map(<[u8]>::to_vec).collect();
+    if let Some(weights) = shared::share(&mut files, SHARED_WEIGHTS)? {
+        writer.add(&format!("{ENCODERS}/{SHARED_WEIGHTS}"), weights);
+        for (path, file) in models.iter().zip(files) {
+            writer.add(path, file);
+        }
+    }
+    Ok(())
+}
+
+/// The members of an encoder of a name and a space, with what it gives for a few examples; what the
+/// manifest says of it, and the length of its embeddings.
+pub fn add_encoder(
+    writer: &mut PackWriter,
+    (name, space): (&str, &str),
+    (modality, front_end): (Modality, &FrontEnd),
+    scoring: Scoring,
+    onnx: Vec<u8>,
+) -> anyhow::Result<(Encoder, usize)> {
+    let member = |file: &str| format!("{ENCODERS}/{name}/{file}");
+    let shape = front_end.build()?.output_shape();
+    let examples = examples_of(front_end, modality)?;
+    // As the runtime runs them: one at a time.
+    let model = OnnxEncoder::new(&onnx, &shape)?;
+    let mut output = Vec::new();
+    for example in &examples {
+        output.extend(model.embed(example)?);
+    }
+    let encoder = Encoder {
+        name: name.to_owned(),
+        modality,
+        space: space.to_owned(),
+        model: format!("{ENCODERS}/{name}.onnx"),
+        front_end: front_end.clone(),
+        scoring,
+        golden: Golden {
+            input: member("golden_input.npy"),
+            output: member("golden_output.npy"),
+            max_abs: MAX_ABS,
+        },
+    };
+    let input_shape = [&[examples.len()], &shape[..]].concat();
+    let input = npy::to_bytes(&input_shape, &examples.concat())?;
+    let dim = output.len() / examples.len().max(1);
+    let output = npy::to_bytes(&[examples.len(), dim], &output)?;
+    writer.add(&encoder.model, onnx);
+    writer.add(&encoder.golden.input, input);
+    writer.add(&encoder.golden.output, output);
+    Ok((encoder, dim))
 }
 
 /// The members of a space, and what the manifest says of it.

@@ -5,8 +5,8 @@
 //!      └────────────────── the same random inputs, run by both ──────────────┘
 //! ```
 //!
-//! Weights of `MatMul`, `Gemm` and `Conv` become integers times a scale an output channel, behind
-//! `DequantizeLinear`: symmetric, without a zero point. All else stays float, biases and norms too, and
+//! Weights of `MatMul`, `Gemm` and `Conv` become integers times a scale an output channel, and tables of
+//! `Gather` times a scale a row, behind `DequantizeLinear`: symmetric, without a zero point. All else stays float, biases and norms too, and
 //! any ONNX runtime runs the file.
 
 use std::path::{Path, PathBuf};
@@ -27,6 +27,7 @@ mod tests;
 
 pub use compare::cosine;
 pub use graph::Summary;
+pub use opset::raise;
 
 use compare::{Agreement, Inputs, ShapeArg, agreement};
 
@@ -151,7 +152,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         int8(&original, args.spare).with_context(|| format!("quantising {:?}", args.input))?;
     ensure!(
         summary.quantised > 0,
-        "{:?} has no MatMul, Gemm or Conv whose weights could be made smaller",
+        "{:?} has no MatMul, Gemm, Conv or Gather whose weights could be made smaller",
         args.input
     );
     write(&args.output, &smaller)?;

@@ -251,10 +251,11 @@ impl Extractor {
                 .collect(),
             (Processor::Sound(front_end), Raw::Sound { samples, rate_hz }) => {
                 let samples = front_end.resample(samples, *rate_hz)?;
-                parts(samples.len(), front_end.clip_samples())
-                    .map(|part| {
+                front_end
+                    .starts(samples.len())
+                    .map(|start| {
                         let mut out = vec![0.0; front_end.output_len()];
-                        front_end.clip(&samples[part], &mut out)?;
+                        front_end.clip(&samples[start..], &mut out)?;
                         Ok(out)
                     })
                     .collect()

@@ -1,11 +1,14 @@
 //! `sensorium pack`
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Subcommand;
-use sensorium_pack::Pack;
+use sensorium_engine::join::{Strip, join, strip};
+use sensorium_engine::space::Space;
+use sensorium_pack::{Pack, write_whole};
 use serde_json::json;
 
 use crate::sense::{Tested, open_pack, test_all};
@@ -15,8 +18,43 @@ use crate::sense::{Tested, open_pack, test_all};
 pub enum Command {
     /// Say what a pack holds and where it comes from.
     Inspect(Args),
-    /// Check every hash, run each encoder on its golden input, and read the classes.
+    /// Check every hash, run each encoder on its golden input, each imported text tower on its phrases,
+    /// and read the classes.
     Verify(Args),
+    /// Make one pack of several; their spaces stay apart.
+    Join(JoinArgs),
+    /// Make a smaller pack: without some encoders, or without text towers.
+    Strip(StripArgs),
+}
+
+/// Which packs become one.
+#[derive(Debug, clap::Args)]
+pub struct JoinArgs {
+    /// The packs, at least two.
+    #[arg(required = true, num_args = 2.., value_name = "PACK")]
+    packs: Vec<PathBuf>,
+    /// The new pack's name [default: the first one's].
+    #[arg(long)]
+    name: Option<String>,
+    /// The pack to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// What goes out of a pack.
+#[derive(Debug, clap::Args)]
+pub struct StripArgs {
+    /// The pack; the built-in one by default.
+    pack: Option<PathBuf>,
+    /// An encoder to leave out, by its name; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    encoder: Vec<String>,
+    /// Leave out text towers: only the phrases that the pack holds have a place then.
+    #[arg(long)]
+    towers: bool,
+    /// The pack to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
 }
 
 /// Which pack.
@@ -34,7 +72,32 @@ pub fn run(command: &Command, out: &mut impl Write) -> anyhow::Result<ExitCode> 
     match command {
         Command::Inspect(args) => inspect(args, out),
         Command::Verify(args) => verify(args, out),
+        Command::Join(args) => join_packs(args),
+        Command::Strip(args) => strip_pack(args),
     }
+}
+
+fn join_packs(args: &JoinArgs) -> anyhow::Result<ExitCode> {
+    let packs = args.packs.iter().map(|path| open_pack(Some(path)));
+    let packs = packs.collect::<anyhow::Result<Vec<_>>>()?;
+    let first = packs.first().map(|pack| pack.manifest().name.clone());
+    let name = args.name.clone().or(first).unwrap_or_default();
+    write_pack(&join(&packs, &name)?, &args.out)
+}
+
+fn strip_pack(args: &StripArgs) -> anyhow::Result<ExitCode> {
+    let pack = open_pack(args.pack.as_deref())?;
+    let out_of_it = Strip {
+        encoders: args.encoder.clone(),
+        towers: args.towers,
+    };
+    write_pack(&strip(&pack, &out_of_it)?, &args.out)
+}
+
+fn write_pack(bytes: &[u8], path: &Path) -> anyhow::Result<ExitCode> {
+    write_whole(path, bytes).with_context(|| format!("writing {path:?}"))?;
+    eprintln!("sensorium: {} bytes in {path:?}", bytes.len());
+    Ok(ExitCode::SUCCESS)
 }
 
 fn inspect(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -53,6 +116,19 @@ fn inspect(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             "space {}: {} dimensions, words by {}",
             space.name, space.dim, space.text_model
         )?;
+        if let Some(tower) = &space.tower {
+            let words = tower.words.clone().unwrap_or_default();
+            let (what, filled) = match (&tower.report, words.pad) {
+                (Some(_), _) => ("a stand-in for it", ""),
+                (None, None) => ("the model itself", ""),
+                (None, Some(_)) => ("the model itself", ", all filled up to that"),
+            };
+            writeln!(
+                out,
+                "  text tower: {what}, texts of at most {} tokens{filled}",
+                words.tokens
+            )?;
+        }
     }
     for encoder in &manifest.encoders {
         writeln!(
@@ -103,6 +179,13 @@ fn verify(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pack = open_pack(args.pack.as_deref())?;
     // Loading runs the golden input through each encoder.
     let tested = test_all(&pack, None, None)?;
+    let mut towers = Vec::new();
+    for space in &pack.manifest().spaces {
+        let phrases = Space::load(&pack, &space.name)?.test_tower()?;
+        if phrases > 0 {
+            towers.push((space.name.as_str(), phrases));
+        }
+    }
     let members = pack.manifest().members.len();
     if args.json {
         let encoders: Vec<&str> = tested.iter().map(|t| t.encoder.as_str()).collect();
@@ -111,6 +194,7 @@ fn verify(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             "pack": pack.id(),
             "members": members,
             "encoders": encoders,
+            "text_towers": towers.iter().map(|(space, _)| *space).collect::<Vec<_>>(),
             "classes": classes,
             "ok": true,
         });
@@ -122,6 +206,12 @@ fn verify(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         write!(
             out,
             "; encoder {encoder} passes its self-test; {classes} classes"
+        )?;
+    }
+    for (space, phrases) in towers {
+        write!(
+            out,
+            "; the text tower of space {space} passes its self-test of {phrases} phrases"
         )?;
     }
     writeln!(out)?;

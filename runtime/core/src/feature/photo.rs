@@ -39,6 +39,9 @@ pub struct ImageSpec {
     pub mean: [f64; 3],
     /// Divides what is left of each.
     pub std: [f64; 3],
+    /// The colour that shows through what is transparent; without it, transparency is dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<[u8; 3]>,
 }
 
 /// A size that pictures of any size are brought to.
@@ -80,6 +83,7 @@ impl ImageSpec {
             // `COLOUR_MEAN` and `COLOUR_STD`, as they were published.
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
             std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
+            background: None,
         }
     }
 
@@ -148,6 +152,12 @@ impl ImageFrontEnd {
         })
     }
 
+    /// Its parameters.
+    #[must_use]
+    pub fn spec(&self) -> &ImageSpec {
+        &self.spec
+    }
+
     /// `[3, height, width]`.
     #[must_use]
     pub fn output_shape(&self) -> Vec<usize> {
@@ -204,6 +214,7 @@ mod tests {
             rescale: one_of_255(),
             mean: [0.5; 3],
             std: [0.25; 3],
+            background: None,
         }
     }
 

@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 
 use thiserror::Error;
 
-use super::clip::first_sample;
+use super::clip::{first_sample, windows};
 use super::front_end::FrontEndError;
 use super::mel::MelBank;
 use super::rate::resample;
@@ -20,7 +20,7 @@ use super::rate::resample;
 mod spec;
 mod spectrum;
 
-pub use spec::{Extent, Log, LogMelSpec, Padding, SoundAxes};
+pub use spec::{Extent, Log, LogMelSpec, Longer, Padding, SoundAxes};
 pub use spectrum::{Spectrum, WindowKind};
 
 use spectrum::Analyser;
@@ -125,6 +125,16 @@ impl SoundFrontEnd {
     #[must_use]
     pub fn clip_samples(&self) -> usize {
         self.spec.clip_samples()
+    }
+
+    /// Where the clips begin that a recording of so many samples, at the encoder's rate, is embedded
+    /// by.
+    pub fn starts(&self, samples: usize) -> impl Iterator<Item = usize> + use<> {
+        let heard = match self.spec.longer {
+            Longer::Windows => samples,
+            Longer::Cut => samples.min(self.clip_samples()),
+        };
+        windows(heard, self.clip_samples())
     }
 
     /// What the samples of a frame are multiplied by.

@@ -1,7 +1,8 @@
 //! Windows, and recordings of any length, to one embedding, sense by sense.
 //!
 //! What is longer than the encoder's window is embedded window by window, half a window apart and
-//! once at its end; the mean is normalised. What is shorter is continued as the front end says.
+//! once at its end; the mean is normalised. What is shorter is continued as the front end says, which
+//! may also say that of a longer sound only the start is heard.
 
 use sensorium_core::ImuSample;
 use sensorium_core::feature::clip::windows;
@@ -150,14 +151,12 @@ impl Encoder {
         rate_hz: u32,
     ) -> Result<Vec<f32>, EncodeError> {
         let sound = front_end.resample(samples, rate_hz)?;
-        let len = front_end.clip_samples();
         let mut features = vec![0.0; front_end.output_len()];
         let embed = |start: usize| {
-            let clip = &sound[start..sound.len().min(start + len)];
-            front_end.clip(clip, &mut features)?;
+            front_end.clip(&sound[start..], &mut features)?;
             self.run(&features)
         };
-        self.mean(windows(sound.len(), len).map(embed))
+        self.mean(front_end.starts(sound.len()).map(embed))
     }
 
     /// Of measured pictures, one by one; those that hold no measurement have no share, unless none

@@ -100,11 +100,12 @@ fn every_error_says_what_was_expected() {
     };
     assert_eq!(
         input.to_string(),
-        "the text model has an input \"pixels\", expected input_ids, attention_mask or token_type_ids"
+        "the text model has an input \"pixels\", expected input_ids, attention_mask, token_type_ids \
+         or position_ids"
     );
     let output = TextError::Output {
         shape: vec![1, 384],
-        tokens: 5,
+        expected: "[1, 5, D]".to_owned(),
     };
     assert_eq!(
         output.to_string(),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use rayon::prelude::*;
-use sensorium_core::feature::{Image, ImageSpec};
+use sensorium_core::feature::{Image, ImageSpec, Pooling};
 use sensorium_engine::text::TextTower;
 use sensorium_pack::{DataSet, Scoring};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::Anchor;
 use super::cache::{AnchorCache, Key, Store};
 use super::list;
-use super::model::{Output, Pooling};
+use super::model::Output;
 use super::space::{AnchorSpace, Identity, centred, file_digest, text_model_digest};
 use super::spec::Folders;
 use super::tower::ImageTower;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail, ensure};
+use sensorium_core::feature::Pooling;
 use serde::{Deserialize, Serialize};
 use tract_onnx::pb::{GraphProto, TensorProto};
 use tract_onnx::prelude::*;
@@ -24,21 +25,6 @@ pub enum Output {
     Index(usize),
     /// By its name.
     Name(String),
-}
-
-/// What is made of an output `[1, tokens, D]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pooling {
-    /// Nothing: it is one vector, `[1, D]`.
-    #[default]
-    None,
-    /// The mean over the tokens that are no padding.
-    Mean,
-    /// The first token.
-    First,
-    /// The last token that is no padding, which is where texts end.
-    EndOfText,
 }
 
 /// An ONNX file that was read.
@@ -230,53 +216,39 @@ impl Runner {
     }
 }
 
-impl Pooling {
-    /// One vector of an output for an input of `tokens` tokens, the last of them padding from
-    /// `end` on; none of these for pictures.
-    ///
-    /// # Errors
-    ///
-    /// An output of another shape.
-    pub fn apply(
-        self,
-        values: Vec<f32>,
-        shape: &[usize],
-        text: Option<(usize, usize)>,
-    ) -> anyhow::Result<Vec<f32>> {
-        if self == Self::None {
-            let long = shape.iter().filter(|len| **len != 1).count();
-            ensure!(
-                long <= 1 && !values.is_empty(),
-                "the output has shape {shape:?}, expected one vector, [1, D]; if it is one a token, \
-                 say which pooling"
-            );
-            return Ok(values);
-        }
-        let tokens = match *shape {
-            [1, tokens, dim] if tokens > 0 && dim > 0 => tokens,
-            _ => bail!("the output has shape {shape:?}, expected a vector a token, [1, tokens, D]"),
-        };
-        if let Some((expected, _)) = text {
-            ensure!(
-                tokens == expected,
-                "the output has shape {shape:?}, expected [1, {expected}, D]"
-            );
-        }
-        let end = text.map_or(tokens, |(_, end)| end);
-        let dim = values.len() / tokens;
-        let row = |token: usize| values[token * dim..][..dim].to_vec();
-        Ok(match self {
-            Self::First => row(0),
-            Self::EndOfText => row(end - 1),
-            Self::None | Self::Mean => {
-                let mean = |i: usize| {
-                    let column = values.iter().skip(i).step_by(dim).take(end);
-                    (column.map(|v| f64::from(*v)).sum::<f64>() / end as f64) as f32
-                };
-                (0..dim).map(mean).collect()
-            }
-        })
+/// One vector of an output for an input of `tokens` tokens, the last of them padding from `end` on;
+/// none of these for pictures.
+///
+/// # Errors
+///
+/// An output of another shape.
+pub fn pooled(
+    pooling: Pooling,
+    values: Vec<f32>,
+    shape: &[usize],
+    text: Option<(usize, usize)>,
+) -> anyhow::Result<Vec<f32>> {
+    if pooling == Pooling::None {
+        let long = shape.iter().filter(|len| **len != 1).count();
+        ensure!(
+            long <= 1 && !values.is_empty(),
+            "the output has shape {shape:?}, expected one vector, [1, D]; if it is one a token, \
+             say which pooling"
+        );
+        return Ok(values);
     }
+    let (tokens, dim) = match *shape {
+        [1, tokens, dim] if tokens > 0 && dim > 0 => (tokens, dim),
+        _ => bail!("the output has shape {shape:?}, expected a vector a token, [1, tokens, D]"),
+    };
+    if let Some((expected, _)) = text {
+        ensure!(
+            tokens == expected,
+            "the output has shape {shape:?}, expected [1, {expected}, D]"
+        );
+    }
+    let end = text.map_or(tokens, |(_, end)| end);
+    Ok(pooling.apply(&values, dim, end))
 }
 
 /// Files beside a model that hold weights.

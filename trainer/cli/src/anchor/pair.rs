@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use sensorium_core::feature::{Image, ImageSpec};
+use sensorium_core::feature::{Image, ImageSpec, Pooling};
 use serde::{Deserialize, Serialize};
 
-use super::model::{Output, Pooling};
+use super::model::Output;
 use super::space::{AnchorSpace, Identity, unit};
 use super::token::TokenizerSpec;
 use super::tower::{ImageTower, WordTower};

@@ -93,7 +93,7 @@ pub fn word(id: usize) -> Vec<f32> {
 
 /// Words between `[CLS]` and `[SEP]`. Like many published ones, it asks for padding that nobody
 /// wants.
-fn tokenizer() -> String {
+pub fn tokenizer() -> String {
     let vocabulary: serde_json::Map<_, _> = WORDS
         .iter()
         .enumerate()

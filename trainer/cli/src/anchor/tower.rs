@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use rayon::prelude::*;
-use sensorium_core::feature::{Image, ImageFrontEnd, ImageSpec};
+use sensorium_core::feature::{Image, ImageFrontEnd, ImageSpec, Pooling};
 use tract_onnx::prelude::Tensor;
 
-use super::model::{Model, Output, Pooling, Runner};
+use super::model::{Model, Output, Runner, pooled};
 use super::token::{TextTokenizer, Tokens};
 
 /// A picture goes in, a vector comes out.
@@ -79,7 +79,7 @@ impl ImageTower {
         let shape = [&[1], self.front_end.output_shape().as_slice()].concat();
         let input = Tensor::from_shape(&shape, values)?;
         let (values, shape) = self.runner.run(vec![input])?;
-        self.pooling.apply(values, &shape, None)
+        pooled(self.pooling, values, &shape, None)
     }
 
     /// What it gives for some, each as if it were alone.
@@ -178,7 +178,7 @@ impl WordTower {
         };
         let inputs = self.inputs.iter().map(input).collect::<Result<_, _>>()?;
         let (values, shape) = self.runner.run(inputs)?;
-        self.pooling.apply(values, &shape, Some((len, end)))
+        pooled(self.pooling, values, &shape, Some((len, end)))
     }
 
     /// What it gives for some, each as if it were alone.

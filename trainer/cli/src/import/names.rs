@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use sensorium_engine::classes::{Background, Class, Classes};
+use sensorium_pack::Modality;
 
 /// Columns that hold names, the best first; AudioSet's file has the first of them.
 const COLUMNS: [&str; 4] = ["display_name", "name", "label", "class"];
@@ -53,6 +55,24 @@ pub fn parts(name: &str) -> Vec<String> {
         }
     }
     parts
+}
+
+/// Each name is a class, said as `said` has it.
+pub fn as_classes(names: &[String], modality: Modality, said: impl Fn(&str) -> String) -> Classes {
+    let mut known = std::collections::BTreeSet::new();
+    let names = names.iter().filter(|name| known.insert(name.as_str()));
+    let class = |name: &String| Class {
+        name: name.clone(),
+        prompts: vec![said(name)],
+        modalities: vec![modality],
+        labels: Vec::new(),
+        min_duration_s: None,
+        false_alarms_per_hour: None,
+    };
+    Classes {
+        classes: names.map(class).collect(),
+        background: Background::default(),
+    }
 }
 
 #[cfg(test)]

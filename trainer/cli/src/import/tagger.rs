@@ -8,24 +8,24 @@ use clap::ValueEnum;
 use prost::Message;
 use sensorium_core::bank::normalize;
 use sensorium_core::feature::{FrontEnd, LogMelSpec, SoundFrontEnd};
-use sensorium_engine::classes::{Background, Class, Classes};
+use sensorium_engine::classes::Classes;
 use sensorium_engine::keys::from_toml;
 use sensorium_engine::text::TextTower;
 use sensorium_media::array;
 use sensorium_pack::{
-    DataSet, Encoder, FORMAT, Golden, Manifest, Modality, PackWriter, Provenance, Scoring, VERSION,
-    npy,
+    DataSet, FORMAT, Manifest, Modality, PackWriter, Provenance, Scoring, VERSION,
 };
 use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::Tensor;
 
 use super::head::{Head, NAME_WEIGHT, PART_WEIGHT, PHRASE_WEIGHT};
+use super::hub::family;
+use super::hub::folder::Folder;
 use super::sounds::{self, Statistics};
 use super::{graft, names};
 use crate::anchor::model::{Model, Output, Runner};
 use crate::anchor::{Anchor, list};
-use crate::export::{MAX_ABS, OnnxEncoder, examples_of};
-use crate::pack::add_words;
+use crate::pack::{add_encoder, add_words};
 use crate::progress;
 
 /// Largest difference to the golden spectrogram that is the same spectrogram.
@@ -53,21 +53,24 @@ const EXAMPLE: &str = "Example:
   sensorium-train import tagger mn04_as.onnx --names audioset_labels.csv \\
     --front-end trainer/recipes/taggers/mn04.toml --golden golden.npz --text-model minilm \\
     --phrases trainer/recipes/sense-1/phrases.txt --sounds recordings --out mn04.pack
+  sensorium-train import tagger ast-finetuned --text-model minilm --method conse \\
+    --phrases trainer/recipes/sense-1/phrases.txt --out ast.pack
   sensorium classify --pack mn04.pack --text-model minilm --classes mine.toml --modality audio a.wav";
 
 /// Makes an encoder that words find of a tagger of sounds, without training.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLE)]
 pub struct Args {
-    /// The tagger: spectrogram `[n, ...]` to logits `[n, names]`, before any sigmoid.
-    #[arg(value_name = "TAGGER.onnx")]
+    /// The tagger: spectrogram `[n, ...]` to logits `[n, names]`, before any sigmoid. Or a folder as
+    /// model hubs publish classifiers, which says names and front end itself.
+    #[arg(value_name = "TAGGER.onnx|DIR")]
     tagger: PathBuf,
     /// Names of its outputs: CSV with a column display_name, name, label or class, or a name a line.
     #[arg(long, value_name = "LABELS.csv")]
-    names: PathBuf,
+    names: Option<PathBuf>,
     /// What it was trained with, as data: the keys of a recipe's `front_end`.
     #[arg(long, value_name = "FE.toml")]
-    front_end: PathBuf,
+    front_end: Option<PathBuf>,
     /// Folder with the text model, model.onnx and tokenizer.json.
     #[arg(long, value_name = "DIR")]
     text_model: PathBuf,
@@ -138,13 +141,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.method != Method::Dual || !args.sounds.is_empty(),
         "--method dual needs --sounds, folders of recordings that tell what is usual"
     );
-    let names = names::read(&args.names)?;
-    let spec = read_front_end(&args.front_end)?;
-    let front_end = SoundFrontEnd::new(&spec).with_context(|| format!("{:?}", args.front_end))?;
-    let model = Model::open(&args.tagger)?;
-    let (logits, runner) = tagger(args, &model, &front_end, names.len())?;
+    let source = Source::open(args)?;
+    let Source { names, spec, .. } = &source;
+    let front_end = SoundFrontEnd::new(spec).with_context(|| source.spec_from.clone())?;
+    let model = Model::open(&source.onnx)?;
+    let (logits, runner) = tagger(args, &source, &model, &front_end)?;
     if let Some(golden) = &args.golden {
-        check_golden(golden, &spec, &model, &logits).with_context(|| format!("{golden:?}"))?;
+        check_golden(golden, spec, &model, &logits).with_context(|| format!("{golden:?}"))?;
     }
     let usual = match args.method {
         Method::Conse => None,
@@ -158,15 +161,15 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         usual.as_ref().is_none_or(|usual| !usual.within_one),
         "output {logits:?} of {:?} is never below 0 or above 1: these are probabilities, expected \
          the logits before the sigmoid",
-        args.tagger
+        source.onnx
     );
-    let words = Words::embed(args, &names)?;
-    let head = words.head(&names, usual.as_ref())?;
-    let bytes =
-        std::fs::read(&args.tagger).with_context(|| format!("reading {:?}", args.tagger))?;
-    let proto = ModelProto::decode(&bytes[..]).with_context(|| format!("{:?}", args.tagger))?;
-    let onnx = graft::graft(proto, &logits, &head).with_context(|| format!("{:?}", args.tagger))?;
-    let pack = pack(args, &words, spec, onnx, usual.as_ref())?;
+    let words = Words::embed(args, names)?;
+    let head = words.head(names, usual.as_ref())?;
+    let path = &source.onnx;
+    let bytes = std::fs::read(path).with_context(|| format!("reading {path:?}"))?;
+    let proto = ModelProto::decode(&bytes[..]).with_context(|| format!("{path:?}"))?;
+    let onnx = graft::graft(proto, &logits, &head).with_context(|| format!("{path:?}"))?;
+    let pack = pack(args, &source, &words, onnx, usual.as_ref())?;
     sensorium_pack::write_whole(&args.out, &pack)
         .with_context(|| format!("writing {:?}", args.out))?;
     println!(
@@ -177,6 +180,62 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         head.dim
     );
     Ok(())
+}
+
+/// A tagger's file, and what is known of it.
+struct Source {
+    onnx: PathBuf,
+    names: Vec<String>,
+    /// What the names are from.
+    names_from: String,
+    spec: LogMelSpec,
+    /// What the front end is from.
+    spec_from: String,
+}
+
+impl Source {
+    fn open(args: &Args) -> anyhow::Result<Self> {
+        let dir = &args.tagger;
+        if !dir.is_dir() {
+            let names = args.names.as_ref();
+            let names =
+                names.context("--names is missing, which says what its outputs are called")?;
+            let front_end = args.front_end.as_ref();
+            let front_end = front_end
+                .context("--front-end is missing, which says what the tagger was trained with")?;
+            return Ok(Self {
+                onnx: args.tagger.clone(),
+                names: names::read(names)?,
+                names_from: format!("{names:?}"),
+                spec: read_front_end(front_end)?,
+                spec_from: format!("{front_end:?}"),
+            });
+        }
+        let folder = Folder::open(dir, None)?;
+        let processor = folder.processor("feature_extractor")?;
+        let spec_from = processor.place().to_owned();
+        let spec = match args.front_end.as_ref() {
+            Some(path) => read_front_end(path)?,
+            None => match family::front_end(processor)? {
+                FrontEnd::LogMel(spec) => spec,
+                other => bail!(
+                    "{spec_from} is of kind {:?}, expected one of sound",
+                    other.kind()
+                ),
+            },
+        };
+        let (names, names_from) = match &args.names {
+            Some(path) => (names::read(path)?, format!("{path:?}")),
+            None => (folder.labels()?, format!("{:?}", dir.join("config.json"))),
+        };
+        Ok(Self {
+            onnx: folder.onnx(&["model"])?,
+            names,
+            names_from,
+            spec,
+            spec_from,
+        })
+    }
 }
 
 fn read_front_end(path: &Path) -> anyhow::Result<LogMelSpec> {
@@ -190,11 +249,11 @@ fn read_front_end(path: &Path) -> anyhow::Result<LogMelSpec> {
 /// The output that holds a number a name, and the model prepared for one clip.
 fn tagger(
     args: &Args,
+    source: &Source,
     model: &Model,
     front_end: &SoundFrontEnd,
-    names: usize,
 ) -> anyhow::Result<(String, Runner)> {
-    let path = &args.tagger;
+    let (path, names) = (&source.onnx, source.names.len());
     let inputs = model.inputs()?;
     ensure!(
         inputs.len() == 1,
@@ -237,8 +296,8 @@ fn tagger(
         }
         (None, _) => bail!(
             "{path:?} is no tagger of these names: its outputs are {others:?}, expected one of \
-             [1, {names}], a number for each of the {names} names in {:?}",
-            args.names
+             [1, {names}], a number for each of the {names} names in {}",
+            source.names_from
         ),
     }
 }
@@ -334,7 +393,7 @@ impl Words {
                 let text = text.with_context(|| format!("reading {path:?}"))?;
                 Classes::parse(&text).with_context(|| format!("{path:?}"))?
             }
-            None => names_as_classes(names, said),
+            None => names::as_classes(names, Modality::Audio, |name| said(&name.to_lowercase())),
         };
         let mut prompts = Vec::new();
         let mut places = BTreeMap::new();
@@ -420,34 +479,16 @@ impl Words {
     }
 }
 
-/// Each name is a class.
-fn names_as_classes(names: &[String], said: impl Fn(&str) -> String) -> Classes {
-    let mut known = std::collections::BTreeSet::new();
-    let names = names.iter().filter(|name| known.insert(name.as_str()));
-    let class = |name: &String| Class {
-        name: name.clone(),
-        prompts: vec![said(&name.to_lowercase())],
-        modalities: vec![Modality::Audio],
-        labels: Vec::new(),
-        min_duration_s: None,
-        false_alarms_per_hour: None,
-    };
-    Classes {
-        classes: names.map(class).collect(),
-        background: Background::default(),
-    }
-}
-
 fn pack(
     args: &Args,
+    source: &Source,
     words: &Words,
-    spec: LogMelSpec,
     onnx: Vec<u8>,
     usual: Option<&Statistics>,
 ) -> anyhow::Result<Vec<u8>> {
-    let file_name = |path: &Path| {
-        let name = path.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+    let names_from = match &args.names {
+        Some(path) => file_name(path),
+        None => "config.json".to_owned(),
     };
     let stem = args.tagger.file_stem().unwrap_or_default();
     let name = match &args.name {
@@ -456,36 +497,9 @@ fn pack(
     };
     let mut writer = PackWriter::new();
     let space = add_words(&mut writer, &args.space, &words.anchor)?;
-    let front_end = FrontEnd::LogMel(spec);
-    let examples = examples_of(&front_end, Modality::Audio)?;
-    let shape = front_end.build()?.output_shape();
-    let model = OnnxEncoder::new(&onnx, &shape)?;
-    let mut output = Vec::new();
-    for example in &examples {
-        output.extend(model.embed(example)?);
-    }
-    let member = |file: &str| format!("encoders/{name}/{file}");
-    let encoder = Encoder {
-        name: name.clone(),
-        modality: Modality::Audio,
-        space: args.space.clone(),
-        model: member("encoder.onnx"),
-        front_end,
-        scoring: SCORING,
-        golden: Golden {
-            input: member("golden_input.npy"),
-            output: member("golden_output.npy"),
-            max_abs: MAX_ABS,
-        },
-    };
-    let input_shape = [&[examples.len()], &shape[..]].concat();
-    let rows = [examples.len(), space.dim];
-    writer.add(&encoder.model, onnx);
-    writer.add(
-        &encoder.golden.input,
-        npy::to_bytes(&input_shape, &examples.concat())?,
-    );
-    writer.add(&encoder.golden.output, npy::to_bytes(&rows, &output)?);
+    let front_end = FrontEnd::LogMel(source.spec.clone());
+    let sense = (Modality::Audio, &front_end);
+    let (encoder, _) = add_encoder(&mut writer, (&name, &args.space), sense, SCORING, onnx)?;
     writer.add(CLASSES, toml::to_string(&words.classes)?.into_bytes());
     let binding = match usual {
         Some(usual) => format!(
@@ -494,16 +508,15 @@ fn pack(
              {} (method dual).",
             file_name(&args.tagger),
             usual.windows,
-            file_name(&args.names)
+            names_from
         ),
         None => format!(
             "Not trained here: embeddings of the names in {}, weighted by the probabilities that \
              the tagger {} gives (method ConSE).",
-            file_name(&args.names),
+            names_from,
             file_name(&args.tagger)
         ),
     };
-    let method = args.method.to_possible_value();
     let provenance = Provenance {
         encoder: name.clone(),
         binding,
@@ -512,14 +525,7 @@ fn pack(
             licence: args.licence.clone(),
         }],
         split: "the tagger's own".to_owned(),
-        command: format!(
-            "sensorium-train import tagger {} --names {} --front-end {} --phrases {} --method {}",
-            file_name(&args.tagger),
-            file_name(&args.names),
-            file_name(&args.front_end),
-            file_name(&args.phrases),
-            method.as_ref().map_or("", |method| method.get_name()),
-        ),
+        command: command(args),
         seed: 0,
         metrics: BTreeMap::new(),
     };
@@ -534,4 +540,30 @@ fn pack(
         members: Vec::new(),
     };
     Ok(writer.to_bytes(manifest)?)
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// The command that made a pack, with the names of its files.
+fn command(args: &Args) -> String {
+    let mut words = vec![format!(
+        "sensorium-train import tagger {}",
+        file_name(&args.tagger)
+    )];
+    for (option, path) in [("names", &args.names), ("front-end", &args.front_end)] {
+        words.extend(
+            path.iter()
+                .map(|path| format!("--{option} {}", file_name(path))),
+        );
+    }
+    let method = args.method.to_possible_value();
+    words.push(format!(
+        "--phrases {} --method {}",
+        file_name(&args.phrases),
+        method.as_ref().map_or("", |method| method.get_name())
+    ));
+    words.join(" ")
 }

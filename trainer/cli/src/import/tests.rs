@@ -144,6 +144,91 @@ fn words_find_what_a_tagger_hears() {
     }
 }
 
+/// A folder as hubs publish classifiers of sounds: lower filters speak for the first name, upper ones
+/// for the second.
+fn classifier(tiny: &Tiny) {
+    const MELS: usize = 8;
+    std::fs::create_dir_all(tiny.path("ast/onnx")).unwrap();
+    tiny.write(
+        "ast/config.json",
+        r#"{"id2label": {"0": "Red", "1": "Blue"}, "model_type": "audio-spectrogram-transformer"}"#,
+    );
+    tiny.write(
+        "ast/preprocessor_config.json",
+        r#"{"feature_extractor_type": "ASTFeatureExtractor", "num_mel_bins": 8, "max_length": 20}"#,
+    );
+    let len = MELS * FRAMES;
+    let of = |at: usize| match at % MELS < MELS / 2 {
+        true => [0.1, 0.0],
+        false => [0.0, 0.1],
+    };
+    let mut graph = Graph::new();
+    let shape = graph.ints("shape", &[0, len as i64]);
+    let weight: Vec<f32> = (0..len).flat_map(of).collect();
+    let weight = graph.floats("weight", &[len, 2], &weight);
+    let flat = graph.node("Reshape", "flat", &["input_values", &shape], &[]);
+    let logits = graph.node("MatMul", "logits", &[&flat, &weight], &[]);
+    let onnx = graph.to_bytes("ast", ("input_values", &[FRAMES, MELS]), (&logits, &[2]));
+    tiny.write("ast/onnx/model.onnx", onnx);
+}
+
+#[test]
+fn a_folder_of_a_classifier_is_a_tagger_that_knows_its_names() {
+    let tiny = folder();
+    classifier(&tiny);
+    tiny.write("low.wav", tone(250.0, 0.3));
+    tiny.write("high.wav", tone(3000.0, 0.3));
+    let path = |name: &str| tiny.path(name).to_str().unwrap().to_owned();
+    let (dir, words, phrases, out) = (path("ast"), path("words"), path("phrases.txt"), path("o"));
+    let line = [
+        "import",
+        "tagger",
+        &dir,
+        "--text-model",
+        &words,
+        "--phrases",
+        &phrases,
+        "--method",
+        "conse",
+        "--template",
+        "a {} thing",
+        "--out",
+        &out,
+    ];
+    super::run(&Cli::try_parse_from(line).unwrap().args).unwrap();
+    let pack = Pack::open(&tiny.path("o")).unwrap();
+    let encoder = Encoder::load(&pack, Modality::Audio).unwrap();
+    let space = Space::load(&pack, encoder.space()).unwrap();
+    let word = |text: &str| space.class_vector(&[text.to_owned()]).unwrap();
+    let (red, blue) = (word("a red thing"), word("a blue thing"));
+    let margin = |file: &str| {
+        let embedded = encoder.embed_file(&tiny.path(file), Recorded::default());
+        let row = &embedded.unwrap().rows[0];
+        dot_f32(row, &red) - dot_f32(row, &blue)
+    };
+    assert!(margin("low.wav") > margin("high.wav"));
+    assert!(
+        pack.manifest().provenance[0]
+            .command
+            .starts_with("sensorium-train import tagger ast")
+    );
+    let bare = [
+        "import",
+        "tagger",
+        "t.onnx",
+        "--text-model",
+        &words,
+        "--phrases",
+        &phrases,
+    ];
+    let bare = [&bare[..], &["--method", "conse", "--out", &out]].concat();
+    let error = super::run(&Cli::try_parse_from(bare).unwrap().args).unwrap_err();
+    assert!(
+        error.to_string().starts_with("--names is missing"),
+        "{error}"
+    );
+}
+
 #[test]
 fn equal_inputs_give_equal_packs() {
     let tiny = folder();

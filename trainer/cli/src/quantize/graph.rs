@@ -1,4 +1,4 @@
-//! The weights of a graph's products, as integers.
+//! The weights of a graph's products, and its tables, as integers.
 //!
 //! ```text
 //! weight ─────────▶ MatMul       weight.int8, weight.scale ─DequantizeLinear─▶ weight ─▶ MatMul
@@ -162,7 +162,7 @@ struct View {
     axes: Vec<usize>,
 }
 
-/// The constants that products are made with, by name, and the axis of each along which the outputs
+/// The constants that products are made with, and tables, by name, and the axis of each along which the outputs
 /// lie; none if its uses differ in that.
 fn weights(graph: &GraphProto) -> BTreeMap<String, Option<usize>> {
     let mut views: HashMap<&str, View> = HashMap::new();
@@ -222,7 +222,8 @@ fn turned<'a>(node: &'a NodeProto, views: &HashMap<&str, View>) -> Option<(&'a s
     Some((node.output.first()?, View { root, axes }))
 }
 
-/// The axis along which the outputs of a product lie, in an input of this rank that is a weight.
+/// The axis along which the outputs of a product lie, or the rows of a table, in an input of this rank
+/// that is a weight.
 fn output_axis(node: &NodeProto, slot: usize, rank: usize) -> Option<usize> {
     match (slot, rank) {
         (1, 3..) if is(node, "Conv") => Some(0),
@@ -230,6 +231,8 @@ fn output_axis(node: &NodeProto, slot: usize, rank: usize) -> Option<usize> {
         (1, 2..) if is(node, "MatMul") => Some(rank - 1),
         (0, 2) if is(node, "Gemm") => Some(usize::from(int(node, "transA") != 0)),
         (1, 2) if is(node, "Gemm") => Some(usize::from(int(node, "transB") == 0)),
+        // A table whose rows are looked up: each row is a channel.
+        (0, 2) if is(node, "Gather") && int(node, "axis") == 0 => Some(0),
         _ => None,
     }
 }

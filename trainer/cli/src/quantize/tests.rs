@@ -276,3 +276,21 @@ fn weights_of_other_types_are_left() {
     let (_, summary) = int8(&model.encode_to_vec(), 0.0).unwrap();
     assert_eq!((summary.quantised, summary.left), (0, 8));
 }
+
+#[test]
+fn a_table_has_a_scale_a_row() {
+    const ROWS: usize = 40;
+    let mut graph = Graph::new();
+    // Rows that differ in size, as those of rare and of frequent words do.
+    let table: Vec<f32> = { noise(ROWS * 32, 0.3).into_iter().enumerate() }
+        .map(|(at, value)| value * (1 + at / 32) as f32)
+        .collect();
+    let table = graph.floats("table", &[ROWS, 32], &table);
+    let rows = graph.node("Gather", "rows", &[&table, "input_ids"], &[]);
+    let float = graph.text_model(&["input_ids"], &[(&rows, &[0, 32])]);
+    let (small, summary) = int8(&float, 0.0).unwrap();
+    assert_eq!(axes(&small), [("table".to_owned(), 0)]);
+    assert_eq!((summary.quantised, summary.numbers), (1, ROWS * 32));
+    assert!(2 * small.len() < float.len());
+    assert!((1e-4..1e-2).contains(&summary.relative_error()));
+}

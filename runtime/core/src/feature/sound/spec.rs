@@ -35,6 +35,9 @@ pub struct LogMelSpec {
     /// What follows a sound that is shorter than a clip.
     #[serde(default)]
     pub padding: Padding,
+    /// What becomes of a recording that is longer than a clip, when it is embedded as a whole.
+    #[serde(default, skip_serializing_if = "Longer::is_windows")]
+    pub longer: Longer,
     /// Whose mean is taken off: that of the clip, before padding, that of each frame, or both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remove_mean: Vec<Extent>,
@@ -45,7 +48,7 @@ pub struct LogMelSpec {
     /// before it (kaldi), or once over the clip, which loses its first sample.
     #[serde(default)]
     pub pre_emphasis_of: Extent,
-    /// Points of the spectrum: a power of two.
+    /// Points of the spectrum: an even number.
     pub fft: usize,
     /// Samples of a frame.
     pub window: usize,
@@ -109,6 +112,23 @@ pub enum Padding {
     RepeatPad,
 }
 
+/// What becomes of a recording that is longer than a clip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Longer {
+    /// It is embedded clip by clip, and the mean is what it is.
+    #[default]
+    Windows,
+    /// Only its first clip is heard.
+    Cut,
+}
+
+impl Longer {
+    fn is_windows(&self) -> bool {
+        *self == Self::Windows
+    }
+}
+
 /// A part of a sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -163,6 +183,7 @@ impl LogMelSpec {
             rate_hz: 16_000,
             clip_s: 2.0,
             padding: Padding::None,
+            longer: Longer::Windows,
             remove_mean: vec![Extent::Clip, Extent::Frame],
             pre_emphasis: 0.97,
             pre_emphasis_of: Extent::Frame,
@@ -230,11 +251,11 @@ impl LogMelSpec {
             "a frame to 28800000",
         )?;
         in_range("fft", self.fft, 16, 1 << 16, "16 to 65536")?;
-        if !self.fft.is_power_of_two() {
+        if !self.fft.is_multiple_of(2) {
             return Err(FrontEndError::Range {
                 name: "fft",
                 value: self.fft as f64,
-                expected: "a power of two",
+                expected: "an even number",
             });
         }
         in_range("window", self.window, 2, self.fft, "2 to fft")?;

@@ -189,8 +189,8 @@ fn parameters_that_make_no_sense_are_refused() {
         SoundFrontEnd::new(&spec).unwrap_err().to_string()
     };
     assert_eq!(
-        message(|s| s.fft = 500),
-        "fft is 500, expected a power of two"
+        message(|s| s.fft = 501),
+        "fft is 501, expected an even number"
     );
     assert_eq!(
         message(|s| s.window = 513),
@@ -244,4 +244,17 @@ proptest! {
         prop_assert!(place < len);
         prop_assert_eq!(place.abs_diff(mirrored(at + 1, len)), 1);
     }
+}
+
+#[test]
+fn a_longer_recording_is_heard_in_clips_or_at_its_start() {
+    let starts = |longer, samples| {
+        let front_end = SoundFrontEnd::new(&LogMelSpec { longer, ..small() }).unwrap();
+        front_end.starts(samples).collect::<Vec<_>>()
+    };
+    assert_eq!(starts(Longer::Windows, 4000), [0, 800, 1600, 2400]);
+    assert_eq!(starts(Longer::Cut, 4000), [0]);
+    assert_eq!(starts(Longer::Cut, 100), [0]);
+    let json = serde_json::to_string(&small()).unwrap();
+    assert!(!json.contains("longer"), "{json}");
 }

@@ -1,0 +1,185 @@
+//! Which kinds of folders are known, and what of each goes into a pack.
+
+use anyhow::{Context, bail};
+use sensorium_core::feature::FrontEnd;
+use sensorium_pack::{Modality, Pooling, WordsSpec};
+
+use super::folder::Folder;
+use super::keys::Keys;
+use super::text::{Fill, TextPart};
+use super::{image, sentence, sound};
+
+/// The kinds of folders that are known.
+const KNOWN: &str = "clip, siglip, clap, a classifier of sounds or pictures, or a sentence encoder \
+                     (a folder with modules.json, or --pooling)";
+
+/// Cosines over it before the softmax, by family: CLIP's learned scale ends at its bound of 100 in all
+/// published ones, SigLIP's at 110 or so, CLAP's between 15 and 20.
+const CLIP_TEMPERATURE: f32 = 0.01;
+const SIGLIP_TEMPERATURE: f32 = 0.01;
+const CLAP_TEMPERATURE: f32 = 0.06;
+
+/// Of a classifier's logits at length 1, whose cosines to its names are the shares of each.
+const CLASSIFIER_TEMPERATURE: f32 = 0.1;
+
+/// An encoder of a folder, ready for a pack.
+#[derive(Debug)]
+pub struct EncoderPart {
+    /// Its sense.
+    pub modality: Modality,
+    /// How its input is made.
+    pub front_end: FrontEnd,
+    /// Its file, of rows of length 1.
+    pub onnx: Vec<u8>,
+    /// Numbers of a row.
+    pub dim: usize,
+    /// Cosines are divided by it before the softmax.
+    pub temperature: f32,
+}
+
+/// What goes into a pack of a folder.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// The text tower.
+    pub text: Option<TextPart>,
+    /// Encoders of other senses.
+    pub encoders: Vec<EncoderPart>,
+    /// The names of a classifier's outputs, which are the axes of its space.
+    pub names: Option<Vec<String>>,
+}
+
+/// Reads what a folder holds.
+///
+/// # Errors
+///
+/// A folder of no known kind, or one of which something is missing or not understood.
+pub fn read(folder: &Folder, pooling: Option<Pooling>) -> anyhow::Result<Parts> {
+    let family = folder.word(&["model_type"]).unwrap_or_default();
+    match family {
+        "clip" | "mobileclip" => pair(folder, Modality::Image, Fill::Whole, CLIP_TEMPERATURE),
+        "siglip" => pair(folder, Modality::Image, Fill::Whole, SIGLIP_TEMPERATURE),
+        "clap" => pair(folder, Modality::Audio, Fill::Nothing, CLAP_TEMPERATURE),
+        _ if sentence::is_sentence(folder) || pooling.is_some() => Ok(Parts {
+            text: Some(sentence::text(folder, pooling)?),
+            ..Parts::default()
+        }),
+        _ if is_classifier(folder) => classifier(folder),
+        _ => bail!("{:?} is of kind {family:?}, expected {KNOWN}", folder.dir),
+    }
+}
+
+/// A text tower and one of pictures or sounds, trained together.
+fn pair(
+    folder: &Folder,
+    modality: Modality,
+    fill: Fill,
+    temperature: f32,
+) -> anyhow::Result<Parts> {
+    let (file, embeds, part) = match modality {
+        Modality::Audio => ("audio_model", "audio_embeds", "feature_extractor"),
+        _ => ("vision_model", "image_embeds", "image_processor"),
+    };
+    // SigLIP's towers pool by themselves and project nothing, so theirs are the embeddings.
+    let is_siglip = folder.word(&["model_type"]) == Some("siglip");
+    let outputs = |embeds| match is_siglip {
+        true => vec![embeds, "pooler_output"],
+        false => vec![embeds],
+    };
+    let mut net = folder.net(&["text_model", "model"])?;
+    net.keep(&outputs("text_embeds"))?;
+    let mut words = WordsSpec {
+        pooling: Pooling::None,
+        tokens: usize::MAX,
+        ..WordsSpec::default()
+    };
+    if let Some(places) = folder.number(&["text_config", "max_position_embeddings"]) {
+        // Texts of RoBERTa's kind have their places after the number of the padding.
+        let lost = match modality {
+            Modality::Audio => {
+                folder
+                    .number(&["text_config", "pad_token_id"])
+                    .unwrap_or(1.0)
+                    + 1.0
+            }
+            _ => 0.0,
+        };
+        words.tokens = (places - lost).max(1.0) as usize;
+    }
+    let text = TextPart::new(folder, net, fill, words, Vec::new()).context("the text tower")?;
+    let front_end = front_end(folder.processor(part)?)?;
+    let encoder = encoder(
+        folder,
+        (modality, front_end),
+        &[file, "model"],
+        &outputs(embeds),
+    )?;
+    Ok(Parts {
+        text: Some(text),
+        encoders: vec![EncoderPart {
+            temperature,
+            ..encoder
+        }],
+        names: None,
+    })
+}
+
+fn is_classifier(folder: &Folder) -> bool {
+    let architecture = folder.config["architectures"][0].as_str();
+    architecture.is_some_and(|name| name.ends_with("Classification"))
+}
+
+/// A classifier, whose names are the axes of its space.
+fn classifier(folder: &Folder) -> anyhow::Result<Parts> {
+    let names = folder.labels()?;
+    let part = match folder.path("preprocessor_config.json").is_file() {
+        true => "",
+        false => "image_processor",
+    };
+    let front_end = front_end(folder.processor(part)?)?;
+    let modality = match front_end {
+        FrontEnd::LogMel(_) => Modality::Audio,
+        _ => Modality::Image,
+    };
+    let encoder = encoder(folder, (modality, front_end), &["model"], &["logits"])?;
+    Ok(Parts {
+        text: None,
+        encoders: vec![EncoderPart {
+            temperature: CLASSIFIER_TEMPERATURE,
+            ..encoder
+        }],
+        names: Some(names),
+    })
+}
+
+/// The front end of a file that says what makes inputs.
+pub fn front_end(keys: Keys) -> anyhow::Result<FrontEnd> {
+    let is_sound = { keys.word("feature_extractor_type") }
+        .is_some_and(|kind| sound::KINDS.iter().any(|known| kind == *known));
+    Ok(match is_sound || keys.has("sampling_rate") {
+        true => FrontEnd::LogMel(sound::front_end(keys)?),
+        false => FrontEnd::Image(image::front_end(keys)?),
+    })
+}
+
+fn encoder(
+    folder: &Folder,
+    (modality, front_end): (Modality, FrontEnd),
+    files: &[&str],
+    outputs: &[&str],
+) -> anyhow::Result<EncoderPart> {
+    let made = || -> anyhow::Result<(Vec<u8>, usize)> {
+        let shape = front_end.build()?.output_shape();
+        let mut net = folder.net(files)?;
+        net.keep(outputs)?;
+        net.ensure_takes(&shape)?;
+        net.into_encoder(&shape)
+    };
+    let (onnx, dim) = made().with_context(|| format!("the encoder of {modality}"))?;
+    Ok(EncoderPart {
+        onnx,
+        dim,
+        modality,
+        front_end,
+        temperature: 1.0,
+    })
+}

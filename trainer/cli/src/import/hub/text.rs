@@ -1,0 +1,317 @@
+//! The text tower of a folder: its tokenizer, how texts are cut and filled up, and what becomes of the
+//! model's output.
+
+use anyhow::{Context, anyhow, bail, ensure};
+use sensorium_engine::text::{Dense, TextTower};
+use sensorium_pack::{WordsSpec, sha256_hex};
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use super::folder::Folder;
+use super::keys::Keys;
+use super::net::Net;
+use super::sentence::Layers;
+
+/// Lengths beyond are how tokenizers say that they know none.
+const NO_LENGTH: f64 = 1e6;
+
+/// How texts shorter than the longest are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// Filled up to the longest: the model was trained so, and its output may depend on it.
+    Whole,
+    /// Left as they are.
+    Nothing,
+}
+
+/// A text tower, ready for a pack.
+#[derive(Debug)]
+pub struct TextPart {
+    /// The ONNX file.
+    pub model: Vec<u8>,
+    /// The tokenizer's file.
+    pub tokenizer: Vec<u8>,
+    /// How texts become its input.
+    pub words: WordsSpec,
+    /// Layers after the pooling.
+    pub projection: Layers,
+    /// Tells it from others: folders whose text towers are the same share a space.
+    pub digest: String,
+}
+
+impl TextPart {
+    /// A tower of a net that has but one output.
+    ///
+    /// # Errors
+    ///
+    /// A tokenizer that is missing or not understood, or a net that takes no texts.
+    pub fn new(
+        folder: &Folder,
+        mut net: Net,
+        fill: Fill,
+        mut words: WordsSpec,
+        projection: Layers,
+    ) -> anyhow::Result<Self> {
+        let fixed = net.take_texts()?;
+        let read = tokenizer(folder)?;
+        let longest = [words.tokens, read.tokens].into_iter().min();
+        words.tokens = longest
+            .filter(|tokens| *tokens < usize::MAX)
+            .with_context(|| {
+                format!(
+                    "{:?} does not say how long a text may be, expected \"model_max_length\"",
+                    folder.dir
+                )
+            })?;
+        if let Some(fixed) = fixed {
+            words.tokens = fixed.min(words.tokens);
+        }
+        if fill == Fill::Whole || fixed.is_some() {
+            let pad = read.pad.with_context(|| {
+                format!(
+                    "{:?} does not say what fills texts up, expected \"pad_token\"",
+                    folder.dir
+                )
+            })?;
+            words.pad = Some(pad);
+        }
+        ensure!(
+            fixed.is_none_or(|fixed| fixed == words.tokens),
+            "the text model takes {fixed:?} tokens, and the tokenizer gives at most {}",
+            words.tokens
+        );
+        let digest = [
+            net.digest(),
+            sha256_hex(&read.file),
+            serde_json::to_string(&words)?,
+        ]
+        .concat();
+        Ok(Self {
+            model: net.into_bytes()?,
+            tokenizer: read.file,
+            words,
+            projection,
+            digest: sha256_hex(digest.as_bytes()),
+        })
+    }
+
+    /// The tower as the runtime has it, of a file that may be another than its own.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be run.
+    pub fn tower(&self, model: &[u8]) -> anyhow::Result<TextTower> {
+        let layers = self.projection.iter().map(|(weight, bias, activation)| {
+            Dense::new(weight.clone(), bias.clone(), *activation)
+        });
+        let tower = TextTower::with_words(
+            ("text model".as_ref(), model),
+            ("tokenizer.json".as_ref(), &self.tokenizer),
+            self.words.clone(),
+            layers.collect::<Result<_, _>>()?,
+        );
+        Ok(tower?)
+    }
+}
+
+/// A tokenizer's file, and what those beside it say.
+struct Read {
+    file: Vec<u8>,
+    /// Most tokens, or more than any memory holds.
+    tokens: usize,
+    pad: Option<u32>,
+}
+
+fn tokenizer(folder: &Folder) -> anyhow::Result<Read> {
+    let path = folder.path("tokenizer.json");
+    let bytes = std::fs::read(&path).with_context(|| format!("reading {path:?}"))?;
+    let mut json: Value =
+        serde_json::from_slice(&bytes).with_context(|| format!("{path:?} is not JSON"))?;
+    for (part, key) in [("padding", "direction"), ("truncation", "direction")] {
+        let side = &json[part][key];
+        ensure!(
+            side.is_null() || side == "Right",
+            "{path:?}: {part} is on side {side}, expected Right"
+        );
+    }
+    let Some(mut keys) = Keys::open_if(folder.path("tokenizer_config.json"))? else {
+        let tokenizer = parsed(&bytes).with_context(|| format!("{path:?}"))?;
+        let pad = pad_of_map(folder, &tokenizer)?;
+        let tokens = usize::MAX;
+        return Ok(Read {
+            file: bytes,
+            tokens,
+            pad,
+        });
+    };
+    let place = keys.place().to_owned();
+    let changed = settle(&mut json, &mut keys)?;
+    let file = match changed {
+        true => serde_json::to_vec(&json)?,
+        false => bytes,
+    };
+    let tokenizer = parsed(&file).with_context(|| format!("{path:?}"))?;
+    let length: Option<f64> = keys.take("model_max_length")?;
+    let pad_token: Option<Value> = keys.take("pad_token")?;
+    let ends = [
+        keys.take::<Value>("bos_token")?,
+        keys.take::<Value>("eos_token")?,
+    ];
+    for (at, key) in ["add_bos_token", "add_eos_token"].into_iter().enumerate() {
+        if let Some(wanted) = keys.take::<bool>(key)? {
+            let token = ends[at].as_ref().and_then(content);
+            let found = has_at_end(&tokenizer, token, at == 0)?;
+            ensure!(
+                found == wanted,
+                "{place}: {key:?} is {wanted}, and {path:?} does otherwise"
+            );
+        }
+    }
+    keys.only("padding_side", "right")?;
+    keys.only("truncation_side", "right")?;
+    keys.only("split_special_tokens", false)?;
+    keys.only("truncation_strategy", "longest_first")?;
+    keys.only("do_basic_tokenize", true)?;
+    keys.only("stride", 0)?;
+    keys.pass(&[
+        "tokenizer_class",
+        "processor_class",
+        "name_or_path",
+        "special_tokens_map_file",
+        "tokenizer_file",
+        "added_tokens_decoder",
+        "additional_special_tokens",
+        "extra_special_tokens",
+        "clean_up_tokenization_spaces",
+        "model_input_names",
+        "never_split",
+        "errors",
+        "unk_token",
+        "cls_token",
+        "sep_token",
+        "mask_token",
+        "sp_model_kwargs",
+        "legacy",
+        "use_default_system_prompt",
+        "spaces_between_special_tokens",
+        "backend",
+        "is_local",
+        "trim_offsets",
+        "from_slow",
+        "wordpieces_prefix",
+        "chat_template",
+        "max_length",
+        "padding",
+        "truncation",
+        "pad_token_type_id",
+        "model_specific_special_tokens",
+        "local_files_only",
+    ]);
+    keys.finish()?;
+    let pad = match pad_token.as_ref().and_then(content) {
+        Some(token) => Some(id_of(&tokenizer, token).with_context(|| place.clone())?),
+        None => pad_of_map(folder, &tokenizer)?,
+    };
+    let length = length.filter(|length| *length < NO_LENGTH);
+    Ok(Read {
+        file,
+        tokens: length.map_or(usize::MAX, |length| length as usize),
+        pad,
+    })
+}
+
+fn parsed(bytes: &[u8]) -> anyhow::Result<Tokenizer> {
+    let mut tokenizer = Tokenizer::from_bytes(bytes)
+        .map_err(|error| anyhow!(error).context("it is not a tokenizer that is known here"))?;
+    tokenizer.with_padding(None);
+    tokenizer
+        .with_truncation(None)
+        .map_err(|error| anyhow!(error))?;
+    Ok(tokenizer)
+}
+
+/// A token as files write it: a word, or an object that holds it.
+fn content(token: &Value) -> Option<&str> {
+    token.as_str().or_else(|| token["content"].as_str())
+}
+
+fn id_of(tokenizer: &Tokenizer, token: &str) -> anyhow::Result<u32> {
+    let id = tokenizer.token_to_id(token);
+    id.with_context(|| format!("\"pad_token\" is {token:?}, which the tokenizer does not know"))
+}
+
+/// The padding that `special_tokens_map.json` names.
+fn pad_of_map(folder: &Folder, tokenizer: &Tokenizer) -> anyhow::Result<Option<u32>> {
+    let Some(mut keys) = Keys::open_if(folder.path("special_tokens_map.json"))? else {
+        return Ok(None);
+    };
+    let token: Option<Value> = keys.take("pad_token")?;
+    let token = token.as_ref().and_then(content);
+    let id = token.map(|token| id_of(tokenizer, token));
+    id.transpose().with_context(|| keys.place().to_owned())
+}
+
+/// Whether a text begins or ends with a token that it does not hold itself.
+fn has_at_end(tokenizer: &Tokenizer, token: Option<&str>, first: bool) -> anyhow::Result<bool> {
+    let encoding = tokenizer
+        .encode("a", true)
+        .map_err(|error| anyhow!(error))?;
+    let ids = encoding.get_ids();
+    let end = if first { ids.first() } else { ids.last() };
+    let token = token.and_then(|token| tokenizer.token_to_id(token));
+    Ok(token.is_some() && end.copied() == token)
+}
+
+/// Brings a tokenizer's file to what the settings beside it say, which win; whether anything changed.
+fn settle(json: &mut Value, keys: &mut Keys) -> anyhow::Result<bool> {
+    let place = keys.place().to_owned();
+    let mut changed = false;
+    let mut set = |at: &mut Value, value: Value| {
+        if *at != value {
+            *at = value;
+            changed = true;
+        }
+    };
+    let is_bert = json["normalizer"]["type"] == "BertNormalizer";
+    for (key, setting) in [
+        ("do_lower_case", "lowercase"),
+        ("strip_accents", "strip_accents"),
+        ("tokenize_chinese_chars", "handle_chinese_chars"),
+    ] {
+        let Some(wanted) = keys.take::<bool>(key)? else {
+            continue;
+        };
+        if is_bert {
+            set(&mut json["normalizer"][setting], wanted.into());
+            continue;
+        }
+        let has = |kind: &str| json["normalizer"].to_string().contains(kind);
+        let does = match key {
+            "do_lower_case" => has("\"Lowercase\""),
+            "strip_accents" => has("\"StripAccents\""),
+            _ => false,
+        };
+        ensure!(
+            does == wanted,
+            "{place}: {key:?} is {wanted}, and the tokenizer does otherwise"
+        );
+    }
+    if let Some(wanted) = keys.take::<bool>("add_prefix_space")? {
+        let part = &mut json["pre_tokenizer"];
+        match part["type"].as_str() {
+            Some("ByteLevel") => set(&mut part["add_prefix_space"], wanted.into()),
+            Some("Metaspace") => {
+                let does = part["prepend_scheme"] != "never";
+                ensure!(
+                    does == wanted,
+                    "{place}: \"add_prefix_space\" is {wanted}, and the tokenizer does otherwise"
+                );
+            }
+            _ if !wanted => {}
+            _ => bail!(
+                "{place}: \"add_prefix_space\" is true, and the tokenizer knows no such thing"
+            ),
+        }
+    }
+    Ok(changed)
+}
