@@ -8,17 +8,22 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, ensure};
 use sensorium_engine::pipeline::{self, Line, Summary};
 use sensorium_engine::source::csv::Recording;
-use sensorium_engine::stream::Output;
+use sensorium_engine::stream::{Health, Output};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 /// Runs streams until they end or a signal comes, and prints what became of their samples.
 pub fn listen(
     lines: Vec<Line>,
-    on_output: impl FnMut(Output) -> io::Result<()>,
+    mut on_output: impl FnMut(Output) -> io::Result<()>,
 ) -> anyhow::Result<Vec<Summary>> {
     let stop = stop_on_signals().context("handling signals")?;
-    let (summaries, written) = pipeline::run(lines, &stop, on_output);
+    let (summaries, written) = pipeline::run(lines, &stop, |output| {
+        if let Output::Health(health) = &output {
+            eprintln!("sensorium: {}", describe_health(health));
+        }
+        on_output(output)
+    });
     for summary in &summaries {
         eprintln!("sensorium: {}", describe(summary));
     }
@@ -54,6 +59,14 @@ pub fn rate_mhz(recording: &Recording, rate_hz: Option<f32>) -> anyhow::Result<u
     Ok(rate_mhz)
 }
 
+fn describe_health(health: &Health) -> String {
+    let stream = &health.stream;
+    match health.fault {
+        Some(fault) => format!("{stream}: degraded: {fault}; its events are withheld"),
+        None => format!("{stream}: well again"),
+    }
+}
+
 fn describe(summary: &Summary) -> String {
     let totals = &summary.totals;
     let missing = totals.windows.empty + totals.thin;
@@ -68,6 +81,9 @@ fn describe(summary: &Summary) -> String {
     }
     if totals.blank > 0 {
         text += &format!(", {} not for want of anything to measure", totals.blank);
+    }
+    if totals.withheld > 0 {
+        text += &format!(", {} not while it was degraded", totals.withheld);
     }
     text
 }

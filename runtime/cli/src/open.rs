@@ -29,7 +29,7 @@ pub fn open(
         }
         let sense = &recognition.sense;
         let hop_s = stream.hop_s.unwrap_or_else(|| sense.default_hop_s());
-        let (source, rate_mhz) = open_source(name, &stream.source, sense.encoder())?;
+        let (source, rate_mhz) = open_source(stream, sense.encoder())?;
         if let Some(rate_mhz) = rate_mhz {
             // So that what does not fit is told before anything is heard.
             sense.shape(rate_mhz, hop_s)?;
@@ -76,12 +76,20 @@ pub fn line(source: Box<dyn Source>, settings: Settings, recognition: &Recogniti
 
 /// A source, and its rate in millihertz where that is known before the first sample.
 fn open_source(
-    name: &str,
-    config: &SourceConfig,
+    stream: &StreamConfig,
     encoder: &Encoder,
 ) -> anyhow::Result<(Box<dyn Source>, Option<u32>)> {
+    let StreamConfig {
+        name,
+        source: config,
+        ..
+    } = stream;
+    let retry = stream.retry();
     Ok(match config {
-        SourceConfig::Serial { port, baud } => (Box::new(Serial::open(port, *baud)?), None),
+        SourceConfig::Serial { port, baud } => {
+            let serial = Serial::open(port, *baud)?.with_retry(retry);
+            (Box::new(serial), None)
+        }
         SourceConfig::Csv {
             path,
             rate_hz,
@@ -101,7 +109,7 @@ fn open_source(
         SourceConfig::Pcm { path, rate_hz, .. } => {
             let pcm = config.pcm(name)?.context("raw sound")?;
             let rate_mhz = rate_hz.saturating_mul(1000);
-            let pipe = Pipe::open(path, Format::Sound(pcm), rate_mhz)?;
+            let pipe = Pipe::open(path, Format::Sound(pcm), rate_mhz)?.with_retry(retry);
             (Box::new(pipe), Some(rate_mhz))
         }
         SourceConfig::Frames {
@@ -135,10 +143,8 @@ fn open_source(
                     .check_frames(&blank)
                     .with_context(|| format!("{path:?}"))?;
             }
-            (
-                Box::new(Pipe::open(path, format, rate_mhz)?),
-                Some(rate_mhz),
-            )
+            let pipe = Pipe::open(path, format, rate_mhz)?.with_retry(retry);
+            (Box::new(pipe), Some(rate_mhz))
         }
     })
 }

@@ -11,6 +11,7 @@
 //! source = { kind = "serial", port = "/dev/ttyACM0", baud = 921600 }
 //! hop_s = 0.64                 # default: a quarter of the encoder's window
 //! frame_id = "wrist_link"      # where the sensor is mounted; default: the stream's name
+//! retry_s = 600.0              # how long a device that went away is waited for; default: for ever
 //!
 //! [[stream]]
 //! name = "recorded"
@@ -47,6 +48,7 @@
 //! ```
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sensorium_core::event::{EventPolicy, MAX_MEDIAN};
 use sensorium_core::feature::ImuUnits;
@@ -58,6 +60,7 @@ use thiserror::Error;
 
 use crate::keys::{TomlError, from_toml};
 use crate::source::pipe::Pixel;
+use crate::source::retry::Retry;
 use crate::stream::ClockMode;
 
 /// Why a configuration cannot be used.
@@ -169,6 +172,8 @@ pub struct StreamConfig {
     pub window_s: Option<f32>,
     /// Where the sensor is mounted, in a robot's words; the stream's name by default.
     pub frame_id: Option<String>,
+    /// How long a device that went away is waited for, in seconds; for ever by default.
+    pub retry_s: Option<f64>,
     /// The pack with the encoder of this sense, where it is not that of the others.
     pub pack: Option<PathBuf>,
 }
@@ -184,8 +189,16 @@ impl StreamConfig {
             hop_s: None,
             window_s: None,
             frame_id: None,
+            retry_s: None,
             pack: None,
         }
+    }
+
+    /// How long a device that went away is waited for.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        self.retry_s
+            .map_or(Retry::Ever, |s| Retry::For(Duration::from_secs_f64(s)))
     }
 
     /// The sense.
@@ -224,6 +237,7 @@ impl StreamConfig {
         if let Some(window_s) = self.window_s.filter(|s| !(0.1..=60.0).contains(s)) {
             return Err(out_of_range("window_s", window_s.into(), "0.1 to 60"));
         }
+        check_retry_s(self.retry_s)?;
         match &self.source {
             SourceConfig::Serial { .. } => {}
             SourceConfig::Csv { rate_hz, speed, .. } => {
@@ -545,6 +559,18 @@ pub fn check_hop_s(hop_s: f32) -> Result<(), ConfigError> {
 pub fn check_rate_hz(rate_hz: Option<f32>) -> Result<(), ConfigError> {
     match rate_hz.filter(|rate_hz| !(25.0..=400.0).contains(rate_hz)) {
         Some(rate_hz) => Err(out_of_range("rate_hz", rate_hz.into(), "25 to 400")),
+        None => Ok(()),
+    }
+}
+
+/// Checks how long a device is waited for, if anybody says.
+///
+/// # Errors
+///
+/// A time outside 0 to 1 000 000 s.
+pub fn check_retry_s(retry_s: Option<f64>) -> Result<(), ConfigError> {
+    match retry_s.filter(|retry_s| !(0.0..=1e6).contains(retry_s)) {
+        Some(retry_s) => Err(out_of_range("retry_s", retry_s, "0 to 1000000")),
         None => Ok(()),
     }
 }

@@ -15,6 +15,7 @@ pub mod config;
 pub mod embed;
 pub mod encode;
 pub mod event;
+pub mod health;
 pub mod input;
 pub mod keys;
 pub mod ledger;

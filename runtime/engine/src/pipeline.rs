@@ -15,7 +15,7 @@ use std::thread;
 
 use thiserror::Error;
 
-use crate::queue::Queue;
+use crate::queue::{Popped, Queue};
 use crate::source::{Feed, Signal, Source, SourceError};
 use crate::stream::{ClockMode, Output, Stream, StreamError, Totals};
 
@@ -169,8 +169,8 @@ fn run_line(
     } = line;
     let queue = Queue::new(QUEUE_US);
     let (from_source, from_stream) = thread::scope(|scope| {
-        let is_live = clock == ClockMode::Host && !source.is_recording();
-        let feed = Feed::new(&queue, stop, is_live);
+        let is_live = !source.is_recording();
+        let feed = Feed::new(&queue, stop, is_live && clock == ClockMode::Host);
         let queue = &queue;
         let reader = scope.spawn(move || {
             // Closed however the source ends, or the stream would wait for ever.
@@ -179,7 +179,7 @@ fn run_line(
         });
         let result = {
             let _closing = Closing(queue);
-            consume(queue, &mut stream, outputs)
+            consume((queue, is_live), &mut stream, outputs)
         };
         let read = reader.join().map_err(|_panic| PipelineError::Thread);
         (read.and_then(|read| Ok(read?)), result)
@@ -198,7 +198,7 @@ impl Drop for Closing<'_> {
 }
 
 fn consume(
-    queue: &Queue<Signal>,
+    (queue, is_live): (&Queue<Signal>, bool),
     stream: &mut Stream,
     outputs: &SyncSender<Timed>,
 ) -> Result<(), StreamError> {
@@ -212,10 +212,17 @@ fn consume(
         let _ = outputs.send((t_us, output));
     };
     loop {
-        let (signal, dropped) = queue.pop();
+        let (popped, dropped) = queue.pop(stream.patience());
         stream.dropped(dropped);
-        let Some(signal) = signal else {
-            break;
+        let signal = match popped {
+            Popped::Item(signal) => signal,
+            // A recording that is played slowly, or after others, says nothing of a sensor.
+            Popped::Nothing if is_live => {
+                stream.idle(&mut say);
+                continue;
+            }
+            Popped::Nothing => continue,
+            Popped::End => break,
         };
         if let Err(error) = stream.take(signal, &mut say) {
             stream.finish(&mut say);

@@ -2,6 +2,7 @@
 //! what it is told and nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sensorium_core::clock::{Clock, ClockState, HostTime};
 use sensorium_core::event::{EventPolicy, EventTracker, Observation, Report};
@@ -12,12 +13,19 @@ use thiserror::Error;
 use crate::bank::Bank;
 use crate::encode::{EncodeError, Encoder};
 use crate::event::{Event, Names, Times, Told, event_id};
+use crate::health::{Bad, Fault, Monitor};
 use crate::ledger::{Accountant, Ledger};
 use crate::sense::{Sense, SenseError, View, Windows};
 use crate::source::{Block, Signal};
 
 /// Windows with less of their samples say more about the gap than about the sensor.
 const MIN_COVERAGE: f32 = 0.8;
+
+/// A sensor of which nothing comes for this long is degraded.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Longest that a slow sensor is waited for.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a stream cannot go on.
 #[derive(Debug, Error)]
@@ -77,6 +85,17 @@ pub enum Output {
     Window(Scored),
     /// An event began, goes on or is over.
     Event(Event),
+    /// The sensor is degraded, or well again.
+    Health(Health),
+}
+
+/// How a sensor is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Name of the stream.
+    pub stream: String,
+    /// What is wrong, if anything; its events are withheld meanwhile.
+    pub fault: Option<Fault>,
 }
 
 /// What a stream did.
@@ -90,13 +109,15 @@ pub struct Totals {
     pub thin: u64,
     /// Windows that were not scored, because nothing in them could be measured.
     pub blank: u64,
+    /// Windows that were not scored, because the sensor was degraded.
+    pub withheld: u64,
 }
 
 impl Totals {
     /// Windows that were scored.
     #[must_use]
     pub fn scored(&self) -> u64 {
-        self.windows.made - self.thin - self.blank
+        self.windows.made - self.thin - self.blank - self.withheld
     }
 }
 
@@ -109,6 +130,9 @@ pub struct Stream {
     windows: Option<Windows>,
     past_windows: WindowCounts,
     unscored: Unscored,
+    monitor: Monitor,
+    /// The fault that was told last.
+    told: Option<Fault>,
     trackers: Vec<Tracker>,
     clock: Clock,
     books: Accountant,
@@ -119,6 +143,7 @@ pub struct Stream {
 struct Unscored {
     thin: u64,
     blank: u64,
+    withheld: u64,
 }
 
 /// One class in this stream.
@@ -159,6 +184,8 @@ impl Stream {
             },
             trackers: bank.classes().iter().map(tracker).collect(),
             settings,
+            monitor: Monitor::new(sense.modality()),
+            told: None,
             sense,
             bank,
             windows: None,
@@ -187,6 +214,7 @@ impl Stream {
             windows,
             thin: self.unscored.thin,
             blank: self.unscored.blank,
+            withheld: self.unscored.withheld,
         }
     }
 
@@ -210,6 +238,7 @@ impl Stream {
                 self.finish(say);
                 self.clock.boot(boot_id);
                 self.books.reboot();
+                self.monitor.restart();
                 if let Some(windows) = &mut self.windows {
                     windows.restart();
                 }
@@ -220,8 +249,56 @@ impl Stream {
                 dropped,
             } => self.books.node_counts(t_dev_us, sampled, dropped),
             Signal::Frames(counts) => self.books.frames(counts),
+            Signal::Gone => {
+                self.books.disconnect();
+                self.monitor.fail(Fault::Gone);
+            }
+            Signal::NotFinite => self.monitor.fail(Fault::NotFinite),
         }
+        self.tell_health(say);
         Ok(())
+    }
+
+    /// How long the next sample of a live sensor is waited for.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let three = |windows: &Windows| {
+            let rate_hz = f64::from(windows.shape().rate_mhz) / 1000.0;
+            Duration::from_secs_f64(3.0 / rate_hz)
+        };
+        let three = self.windows.as_ref().map_or(Duration::ZERO, three);
+        three.clamp(PATIENCE, LONGEST_PATIENCE)
+    }
+
+    /// Nothing came for as long as it was waited for.
+    pub fn idle(&mut self, say: &mut dyn FnMut(Output)) {
+        // Who is gone cannot send.
+        if self.monitor.fault() != Some(Fault::Gone) {
+            self.monitor.fail(Fault::Absent);
+        }
+        self.tell_health(say);
+    }
+
+    /// What is wrong with the sensor, if anything.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        self.monitor.fault()
+    }
+
+    /// Says what is wrong, if that is news, and ends what was going on until then.
+    fn tell_health(&mut self, say: &mut dyn FnMut(Output)) {
+        let fault = self.monitor.fault();
+        if fault == self.told {
+            return;
+        }
+        if self.told.is_none() {
+            self.finish(say);
+        }
+        self.told = fault;
+        say(Output::Health(Health {
+            stream: self.settings.name.clone(),
+            fault,
+        }));
     }
 
     /// Ends what is going on: the source has ended.
@@ -240,6 +317,7 @@ impl Stream {
             self.clock.observe(block.time_us(count - 1), t_host_ns);
         }
         self.fit_windows(block.rate_mhz)?;
+        self.monitor.take(&block);
         let Some(windows) = &mut self.windows else {
             return Ok(());
         };
@@ -251,6 +329,7 @@ impl Stream {
             reporter: Reporter::of(self.settings.clock, &self.clock, &self.names),
             trackers: &mut self.trackers,
             unscored: &mut self.unscored,
+            bad: self.monitor.bad(),
             failed: None,
         };
         let taken = windows.push(block, |view| scorer.score(&view, say));
@@ -288,6 +367,7 @@ struct Scorer<'a> {
     reporter: Reporter<'a>,
     trackers: &'a mut [Tracker],
     unscored: &'a mut Unscored,
+    bad: Bad,
     failed: Option<EncodeError>,
 }
 
@@ -298,6 +378,13 @@ impl Scorer<'_> {
         }
         if window.coverage < MIN_COVERAGE {
             self.unscored.thin += 1;
+            return;
+        }
+        // What a degraded sensor gave is as good as missing.
+        let well = 1.0 - self.bad.share_of(window.t_start_us, window.t_end_us);
+        let coverage = window.coverage * well;
+        if coverage < MIN_COVERAGE {
+            self.unscored.withheld += 1;
             return;
         }
         let embedding = match self.encoder.embed_excerpt(window.excerpt) {
@@ -318,7 +405,7 @@ impl Scorer<'_> {
             stream: self.stream.to_owned(),
             t_start_us: window.t_start_us,
             t_end_us: window.t_end_us,
-            coverage: window.coverage,
+            coverage,
             scores: scores.clone(),
         }));
         // A window speaks for its middle, one hop wide, so that windows that follow each other
@@ -333,7 +420,7 @@ impl Scorer<'_> {
                 t_end_us: t_start_us.saturating_add(hop_us),
                 score: scores[index],
                 margin: scores[index] - second(&scores, index),
-                coverage: window.coverage,
+                coverage,
             });
             self.reporter.tell(tracker, &class.name, reports, say);
         }

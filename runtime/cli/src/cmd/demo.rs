@@ -90,6 +90,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
                 now.clear();
                 sink.event(&event)?;
             }
+            Output::Health(_) => {}
         }
         Ok(())
     });

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use sensorium_engine::config::{Config, EventsConfig, SourceConfig, StreamConfig};
+use sensorium_engine::config::{Config, EventsConfig, SourceConfig, StreamConfig, check_retry_s};
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::sink::{Human, JsonLines, Sink};
 use sensorium_engine::stream::{ClockMode, Output};
@@ -51,6 +51,9 @@ pub struct Args {
     /// Speed of the port, in bits per second.
     #[arg(long, default_value_t = 921_600, conflicts_with = "config")]
     baud: u32,
+    /// How long a port or FIFO that went away is waited for, in seconds; for ever by default.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "config")]
+    retry_s: Option<f64>,
     /// What the times of events mean; overrides the configuration.
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
@@ -159,6 +162,10 @@ fn config(args: &Args) -> anyhow::Result<Config> {
     let audio = args.audio.iter().map(|path| audio(args, path));
     let mut streams = serial.chain(audio).collect::<anyhow::Result<Vec<_>>>()?;
     streams.extend(args.cameras.streams(Some(1.0))?);
+    check_retry_s(args.retry_s)?;
+    for stream in &mut streams {
+        stream.retry_s = args.retry_s;
+    }
     ensure!(
         !streams.is_empty(),
         "nothing to listen to: give --serial PORT, --audio PATH, --thermal PATH, --depth PATH or \

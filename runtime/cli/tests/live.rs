@@ -1,0 +1,206 @@
+//! Sensors that fail, leave and come back while the real program runs.
+
+#![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
+
+mod tiny;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tiny::{Folder, tones, wav};
+
+const RATE_HZ: u32 = 16_000;
+
+/// Longest that a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running program, and what it says beside its events.
+struct Run {
+    child: Child,
+    said: BufReader<ChildStderr>,
+    heard: String,
+}
+
+impl Run {
+    fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sensorium"))
+            .args(args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(child.stderr.take().unwrap());
+        Self {
+            child,
+            said,
+            heard: String::new(),
+        }
+    }
+
+    /// Waits until the program says a line with these words.
+    fn wait_for(&mut self, words: &str) {
+        let began = Instant::now();
+        loop {
+            let mut line = String::new();
+            let read = self.said.read_line(&mut line).unwrap();
+            assert!(read > 0 && began.elapsed() < PATIENCE, "{}", self.heard);
+            self.heard += &line;
+            if line.contains(words) {
+                return;
+            }
+        }
+    }
+
+    /// Ends the program by a signal; its events, and all that it said.
+    fn stop(mut self) -> (String, String) {
+        let pid = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let mut lines = String::new();
+        self.child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut lines)
+            .unwrap();
+        self.said.read_to_string(&mut self.heard).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(
+            [Some(0), Some(1)].contains(&status.code()),
+            "{}",
+            self.heard
+        );
+        (lines, self.heard)
+    }
+}
+
+/// Seconds of a tone as raw samples.
+fn tone(quarters: usize) -> Vec<u8> {
+    let samples = tones(RATE_HZ, &vec![300.0; quarters]);
+    samples
+        .iter()
+        .flat_map(|sample| sample.to_le_bytes())
+        .collect()
+}
+
+fn fifo(folder: &Folder) -> String {
+    let name = folder.name("sound.fifo");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&name)
+            .status()
+            .unwrap()
+            .success()
+    );
+    name
+}
+
+#[test]
+fn events_of_a_dead_microphone_are_withheld() {
+    let folder = Folder::new();
+    let sound = [
+        tones(RATE_HZ, &[300.0; 16]),
+        vec![0; 64_000],
+        tones(RATE_HZ, &[300.0; 16]),
+    ];
+    let sound = folder.file("sound.wav", wav(RATE_HZ, &sound.concat()));
+    let pack = folder.name("tiny.pack");
+    let output = Command::new(env!("CARGO_BIN_EXE_sensorium"))
+        .args(["replay", &sound, "--pack", &pack, "--json"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    let health: Vec<&str> = said.lines().filter(|line| !line.contains(" Hz")).collect();
+    assert_eq!(
+        health[..2],
+        [
+            "sensorium: audio: degraded: nothing but zeros comes; its events are withheld",
+            "sensorium: audio: well again",
+        ]
+    );
+    assert!(health[2].contains(" not while it was degraded"), "{said}");
+    // What began before the zeros is over within 2 s of them, and no event is of them alone.
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let time_s = |key| event[key].as_f64().unwrap() / 1e9;
+        let (start_s, end_s) = (time_s("t_start_ns"), time_s("t_end_ns"));
+        assert!(end_s < 6.0 || start_s > 7.5, "{line}");
+    }
+}
+
+#[test]
+fn a_writer_that_leaves_is_waited_for_and_its_gap_is_counted() {
+    let folder = Folder::new();
+    let (pack, path) = (folder.name("tiny.pack"), fifo(&folder));
+    let args = [
+        "run",
+        "--audio",
+        &path,
+        "--rate-hz",
+        "16000",
+        "--pack",
+        &pack,
+        "--json",
+    ];
+    let mut run = Run::start(&args);
+    run.wait_for("16000 Hz");
+    let mut writer = File::options().write(true).open(&path).unwrap();
+    writer.write_all(&tone(8)).unwrap();
+    drop(writer);
+    run.wait_for("audio: degraded: it is gone; its events are withheld");
+    std::thread::sleep(Duration::from_millis(700));
+    let mut writer = File::options().write(true).open(&path).unwrap();
+    writer.write_all(&tone(8)).unwrap();
+    run.wait_for("audio: well again");
+    // It is there and gives nothing.
+    run.wait_for("audio: degraded: nothing comes");
+    let (_, said) = run.stop();
+    let ledger = said
+        .lines()
+        .find(|line| line.contains(" sampled = "))
+        .unwrap();
+    assert!(ledger.contains("; 1 disconnects"), "{ledger}");
+    let numbers: Vec<f64> = ledger
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [sampled, received, lost, dropped, ..] = numbers[..] else {
+        panic!("{ledger}");
+    };
+    assert_eq!(
+        (received, dropped, sampled),
+        (64_000.0, 0.0, received + lost + dropped)
+    );
+    // The writer was away for 0.7 s at least, of which the first block made up 0.128.
+    assert!(lost > 0.57 * f64::from(RATE_HZ), "{ledger}");
+}
+
+#[test]
+fn without_patience_a_fifo_ends_with_its_writer() {
+    let folder = Folder::new();
+    let (pack, path) = (folder.name("tiny.pack"), fifo(&folder));
+    let args = [
+        "run",
+        "--audio",
+        &path,
+        "--rate-hz",
+        "16000",
+        "--pack",
+        &pack,
+        "--json",
+    ];
+    let mut run = Run::start(&[&args[..], &["--retry-s", "0"]].concat());
+    run.wait_for("16000 Hz");
+    std::fs::write(&path, tone(16)).unwrap();
+    let status = run.child.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+    run.wait_for("64000 sampled = 64000 received + 0 lost + 0 dropped");
+}
