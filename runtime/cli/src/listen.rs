@@ -19,8 +19,12 @@ pub fn listen(
 ) -> anyhow::Result<Vec<Summary>> {
     let stop = stop_on_signals().context("handling signals")?;
     let (summaries, written) = pipeline::run(lines, &stop, |output| {
-        if let Output::Health(health) = &output {
-            eprintln!("sensorium: {}", describe_health(health));
+        match &output {
+            Output::Health(health) => eprintln!("sensorium: {}", describe_health(health)),
+            Output::Pace { stream, hop_s } => {
+                eprintln!("sensorium: {stream}: a window every {hop_s} s, to keep to the budget");
+            }
+            Output::Window(_) | Output::Event(_) => {}
         }
         on_output(output)
     });
@@ -82,8 +86,17 @@ fn describe(summary: &Summary) -> String {
     if totals.blank > 0 {
         text += &format!(", {} not for want of anything to measure", totals.blank);
     }
+    if totals.skipped > 0 {
+        text += &format!(
+            ", {} not to keep to the budget (one of {} at least)",
+            totals.skipped, totals.longest_stride
+        );
+    }
     if totals.withheld > 0 {
         text += &format!(", {} not while it was degraded", totals.withheld);
+    }
+    if !totals.spent.is_zero() {
+        text += &format!("; {:.1} s of processor time", totals.spent.as_secs_f64());
     }
     text
 }

@@ -6,6 +6,7 @@ mod listen;
 mod open;
 mod sense;
 mod truth;
+mod watch;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;

@@ -1,6 +1,9 @@
 //! Streams of a configuration, opened.
 
+use std::sync::Arc;
+
 use anyhow::{Context, ensure};
+use sensorium_engine::budget::{Budget, Demand};
 use sensorium_engine::config::{EventsConfig, SourceConfig, StreamConfig};
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::pipeline::Line;
@@ -15,12 +18,27 @@ use sensorium_media::{Sound, clip};
 use crate::listen::rate_mhz;
 use crate::sense::{Recognition, Senses};
 
+/// Longest from one single picture to the next that is looked at, in seconds, where cores are short.
+const LONGEST_STILL_S: f32 = 2.0;
+
+/// How streams are run.
+#[derive(Debug, Clone, Copy)]
+pub struct How<'a> {
+    /// When a score makes an event.
+    pub events: &'a EventsConfig,
+    /// What the times of live events mean.
+    pub clock: ClockMode,
+    /// What live streams share.
+    pub budget: Option<&'a Arc<Budget>>,
+}
+
 /// Opens a stream: its source, its encoder and its classes.
-pub fn open(
-    stream: &StreamConfig,
-    (events, clock): (&EventsConfig, ClockMode),
-    senses: &mut Senses<'_>,
-) -> anyhow::Result<Line> {
+pub fn open(stream: &StreamConfig, how: How<'_>, senses: &mut Senses<'_>) -> anyhow::Result<Line> {
+    let How {
+        events,
+        clock,
+        budget,
+    } = how;
     let name = &stream.name;
     let mut open = || -> anyhow::Result<Line> {
         let mut recognition = senses.load(stream.modality()?, stream.pack.as_deref())?;
@@ -55,7 +73,18 @@ pub fn open(
                 clock
             },
         };
-        Ok(line(source, settings, &recognition))
+        let is_live = !source.is_recording() && settings.clock == ClockMode::Host;
+        let demand = Demand {
+            hop_s: f64::from(hop_s),
+            longest_hop_s: f64::from(sense.window_s().unwrap_or(LONGEST_STILL_S)),
+            priority: stream.priority.unwrap_or(1.0),
+        };
+        let mut line = line(source, settings, &recognition);
+        // A recording is not to say less where there is less time: it waits.
+        if let (Some(budget), true) = (budget, is_live) {
+            line.stream = line.stream.with_share(budget.share(demand));
+        }
+        Ok(line)
     };
     open().with_context(|| format!("stream {name:?}"))
 }
@@ -65,12 +94,13 @@ pub fn line(source: Box<dyn Source>, settings: Settings, recognition: &Recogniti
     let Recognition {
         pack_id,
         sense,
-        bank,
+        slot,
+        ..
     } = recognition.clone();
     Line {
         source,
         clock: settings.clock,
-        stream: Stream::new(settings, sense, bank, pack_id),
+        stream: Stream::new(settings, sense, slot, pack_id),
     }
 }
 
@@ -156,7 +186,7 @@ fn frame_mhz(rate_hz: f32) -> u32 {
 /// Opens several streams, which have to differ in name.
 pub fn open_all(
     streams: &[StreamConfig],
-    how: (&EventsConfig, ClockMode),
+    how: How<'_>,
     senses: &mut Senses<'_>,
 ) -> anyhow::Result<Vec<Line>> {
     let is_stdin = |stream: &&StreamConfig| stream.source.path().as_os_str() == "-";

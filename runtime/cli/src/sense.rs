@@ -7,6 +7,7 @@ use anyhow::Context;
 use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::sense::Sense;
+use sensorium_engine::slot::Slot;
 use sensorium_engine::space::Space;
 use sensorium_pack::{Modality, Pack};
 
@@ -118,8 +119,12 @@ pub struct Recognition {
     pub pack_id: String,
     /// The encoder.
     pub sense: Sense,
-    /// The classes.
-    pub bank: Arc<Bank>,
+    /// The classes, which may change.
+    pub slot: Arc<Slot>,
+    /// Where their words lie.
+    space: Arc<Space>,
+    /// The pack, for its own classes.
+    pack: Arc<Pack>,
 }
 
 /// What several streams are recognised with; each is loaded once.
@@ -157,12 +162,35 @@ impl<'a> Senses<'a> {
         let recognition = Recognition {
             pack_id: pack.id(),
             sense,
-            bank: Arc::new(Bank::new(&compiled, modality)?),
+            slot: Slot::new(Bank::new(&compiled, modality)?),
+            space: Arc::new(space),
+            pack: Arc::new(pack),
         };
         let path = path.map(Path::to_owned);
         self.loaded.push((path, modality, recognition.clone()));
         Ok(recognition)
     }
+
+    /// Everything loaded, to be given other classes.
+    pub fn into_loaded(self) -> Vec<Recognition> {
+        let loaded = self.loaded.into_iter();
+        loaded.map(|(.., recognition)| recognition).collect()
+    }
+}
+
+/// Gives streams the classes that a file holds now: all of them, or none if one cannot be had.
+pub fn change_classes(loaded: &[Recognition], path: &Path) -> anyhow::Result<()> {
+    let bank = |recognition: &Recognition| -> anyhow::Result<Bank> {
+        let modality = recognition.sense.modality();
+        let Recognition { pack, space, .. } = recognition;
+        let compiled = load_classes(pack, space, modality, Some(path))?;
+        Ok(Bank::new(&compiled, modality)?)
+    };
+    let banks = loaded.iter().map(bank).collect::<Result<Vec<_>, _>>()?;
+    for (recognition, bank) in loaded.iter().zip(banks) {
+        recognition.slot.set(bank);
+    }
+    Ok(())
 }
 
 /// Says of which typed words the pack's text tower cannot know much.

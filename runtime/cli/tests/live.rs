@@ -204,3 +204,55 @@ fn without_patience_a_fifo_ends_with_its_writer() {
     assert_eq!(status.code(), Some(0));
     run.wait_for("64000 sampled = 64000 received + 0 lost + 0 dropped");
 }
+
+#[test]
+fn classes_change_while_it_runs() {
+    let folder = Folder::new();
+    let (pack, path) = (folder.name("tiny.pack"), fifo(&folder));
+    let class =
+        |name: &str, prompt: &str| format!("[[class]]\nname = '{name}'\nprompts = ['{prompt}']\n");
+    let high = class("hiss", "high");
+    let classes = folder.file("classes.toml", class("hum", "low") + &high);
+    let args = [
+        "run",
+        "--audio",
+        &path,
+        "--rate-hz",
+        "16000",
+        "--pack",
+        &pack,
+    ];
+    let mut run = Run::start(&[&args[..], &["--classes", &classes, "--json"]].concat());
+    run.wait_for("16000 Hz");
+    let mut writer = File::options().write(true).open(&path).unwrap();
+    writer.write_all(&tone(12)).unwrap();
+    // One that cannot be used changes nothing.
+    folder.file("classes.toml", class("drone", "zorbing in a sphere"));
+    run.wait_for("changed, the classes did not");
+    writer.write_all(&tone(12)).unwrap();
+    folder.file("classes.toml", class("drone", "low") + &high);
+    run.wait_for("changed: listening by audio for drone, hiss (bank ");
+    writer.write_all(&tone(12)).unwrap();
+    drop(writer);
+    run.wait_for("it is gone");
+    let (lines, said) = run.stop();
+    let events = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let events: Vec<serde_json::Value> = events.collect();
+    let told = |class: &str| {
+        let of_class = events.iter().filter(|event| event["class"] == class);
+        let phases = of_class.map(|event| (event["phase"].clone(), event["bank"].clone()));
+        phases.collect::<Vec<_>>()
+    };
+    let (hum, drone) = (told("hum"), told("drone"));
+    for phases in [&hum, &drone] {
+        assert_eq!(phases.first().unwrap().0, "start");
+        assert_eq!(phases.last().unwrap().0, "end");
+        assert!(phases.iter().all(|(_, bank)| *bank == phases[0].1));
+    }
+    assert_ne!(hum[0].1, drone[0].1);
+    // Nine seconds of windows of half a second, every eighth of one; none was missed.
+    let all = "144000 sampled = 144000 received + 0 lost + 0 dropped; 1 disconnects; 69 windows";
+    assert!(said.contains(all), "{said}");
+}

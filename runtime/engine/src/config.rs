@@ -4,6 +4,7 @@
 //! pack = "sense.pack"          # default: the built-in one
 //! classes = "classes.toml"     # default: the pack's
 //! text_model = "text-model"    # for words that the pack does not know
+//! cores = 1.5                  # processor time for recognising; default: all cores
 //! clock = "host"               # or "sample": times from sample numbers, as a replay has them
 //!
 //! [[stream]]
@@ -11,6 +12,7 @@
 //! source = { kind = "serial", port = "/dev/ttyACM0", baud = 921600 }
 //! hop_s = 0.64                 # default: a quarter of the encoder's window
 //! frame_id = "wrist_link"      # where the sensor is mounted; default: the stream's name
+//! priority = 2.0               # its hop is lengthened half as much as others' where cores are short
 //! retry_s = 600.0              # how long a device that went away is waited for; default: for ever
 //!
 //! [[stream]]
@@ -148,6 +150,8 @@ pub struct Config {
     /// What the times of events mean.
     #[serde(default)]
     pub clock: ClockMode,
+    /// Cores that recognising may keep busy; all by default.
+    pub cores: Option<f64>,
     /// What to listen to.
     #[serde(rename = "stream", default)]
     pub streams: Vec<StreamConfig>,
@@ -172,6 +176,8 @@ pub struct StreamConfig {
     pub window_s: Option<f32>,
     /// Where the sensor is mounted, in a robot's words; the stream's name by default.
     pub frame_id: Option<String>,
+    /// How much longer others' hops become before its own, where cores are short; 1 by default.
+    pub priority: Option<f64>,
     /// How long a device that went away is waited for, in seconds; for ever by default.
     pub retry_s: Option<f64>,
     /// The pack with the encoder of this sense, where it is not that of the others.
@@ -189,6 +195,7 @@ impl StreamConfig {
             hop_s: None,
             window_s: None,
             frame_id: None,
+            priority: None,
             retry_s: None,
             pack: None,
         }
@@ -238,6 +245,9 @@ impl StreamConfig {
             return Err(out_of_range("window_s", window_s.into(), "0.1 to 60"));
         }
         check_retry_s(self.retry_s)?;
+        if let Some(priority) = self.priority.filter(|p| !(0.01..=100.0).contains(p)) {
+            return Err(out_of_range("priority", priority, "0.01 to 100"));
+        }
         match &self.source {
             SourceConfig::Serial { .. } => {}
             SourceConfig::Csv { rate_hz, speed, .. } => {
@@ -406,6 +416,7 @@ impl Config {
             stream.check()?;
         }
         config.events.check()?;
+        check_cores(config.cores)?;
         Ok(config)
     }
 }
@@ -559,6 +570,18 @@ pub fn check_hop_s(hop_s: f32) -> Result<(), ConfigError> {
 pub fn check_rate_hz(rate_hz: Option<f32>) -> Result<(), ConfigError> {
     match rate_hz.filter(|rate_hz| !(25.0..=400.0).contains(rate_hz)) {
         Some(rate_hz) => Err(out_of_range("rate_hz", rate_hz.into(), "25 to 400")),
+        None => Ok(()),
+    }
+}
+
+/// Checks a budget, if there is one.
+///
+/// # Errors
+///
+/// Less than a hundredth of a core, or more than 1024.
+pub fn check_cores(cores: Option<f64>) -> Result<(), ConfigError> {
+    match cores.filter(|cores| !(0.01..=1024.0).contains(cores)) {
+        Some(cores) => Err(out_of_range("cores", cores, "0.01 to 1024")),
         None => Ok(()),
     }
 }

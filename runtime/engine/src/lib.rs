@@ -10,6 +10,7 @@
 //! threads, files and ports around it.
 
 pub mod bank;
+pub mod budget;
 pub mod classes;
 pub mod config;
 pub mod embed;
@@ -23,6 +24,7 @@ pub mod pipeline;
 pub mod queue;
 pub mod sense;
 pub mod sink;
+pub mod slot;
 pub mod source;
 pub mod space;
 pub mod stream;

@@ -11,11 +11,14 @@ use sensorium_core::window::{WindowCounts, WindowShape};
 use thiserror::Error;
 
 use crate::bank::Bank;
+use crate::budget::Share;
+use crate::classes::Class;
 use crate::encode::{EncodeError, Encoder};
 use crate::event::{Event, Names, Times, Told, event_id};
 use crate::health::{Bad, Fault, Monitor};
 use crate::ledger::{Accountant, Ledger};
 use crate::sense::{Sense, SenseError, View, Windows};
+use crate::slot::Slot;
 use crate::source::{Block, Signal};
 
 /// Windows with less of their samples say more about the gap than about the sensor.
@@ -87,6 +90,13 @@ pub enum Output {
     Event(Event),
     /// The sensor is degraded, or well again.
     Health(Health),
+    /// Windows are scored more or less often, to keep to the budget.
+    Pace {
+        /// Name of the stream.
+        stream: String,
+        /// From one scored window to the next, in seconds.
+        hop_s: f32,
+    },
 }
 
 /// How a sensor is.
@@ -111,13 +121,19 @@ pub struct Totals {
     pub blank: u64,
     /// Windows that were not scored, because the sensor was degraded.
     pub withheld: u64,
+    /// Windows that were not scored, to keep to the budget.
+    pub skipped: u64,
+    /// Longest that it was from one scored window to the next for that, in hops.
+    pub longest_stride: u32,
+    /// Processor time of all that were scored; not counted without a budget.
+    pub spent: Duration,
 }
 
 impl Totals {
     /// Windows that were scored.
     #[must_use]
     pub fn scored(&self) -> u64 {
-        self.windows.made - self.thin - self.blank - self.withheld
+        self.windows.made - self.thin - self.blank - self.withheld - self.skipped
     }
 }
 
@@ -126,7 +142,9 @@ pub struct Stream {
     settings: Settings,
     names: Names,
     sense: Sense,
+    slot: Arc<Slot>,
     bank: Arc<Bank>,
+    pace: Pace,
     windows: Option<Windows>,
     past_windows: WindowCounts,
     unscored: Unscored,
@@ -144,6 +162,17 @@ struct Unscored {
     thin: u64,
     blank: u64,
     withheld: u64,
+    skipped: u64,
+}
+
+/// What a stream has to do with the budget.
+#[derive(Debug, Default)]
+struct Pace {
+    share: Option<Share>,
+    /// The stride that was told last.
+    told: u32,
+    longest: u32,
+    spent: Duration,
 }
 
 /// One class in this stream.
@@ -151,6 +180,19 @@ struct Unscored {
 struct Tracker {
     events: EventTracker,
     told: Option<Told>,
+}
+
+impl Tracker {
+    fn new(settings: &Settings, class: &Class) -> Self {
+        let mut policy = settings.policy;
+        if let Some(seconds) = class.min_duration_s {
+            policy.min_duration_us = (f64::from(seconds) * 1e6) as u64;
+        }
+        Self {
+            events: EventTracker::new(policy),
+            told: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Stream {
@@ -162,19 +204,11 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    /// A stream that has been told nothing. `pack_id` names the encoder's pack in events.
+    /// A stream that has been told nothing, and compares with the classes in `slot`. `pack_id` names
+    /// the encoder's pack in events.
     #[must_use]
-    pub fn new(settings: Settings, sense: Sense, bank: Arc<Bank>, pack_id: String) -> Self {
-        let tracker = |class: &crate::classes::Class| {
-            let mut policy = settings.policy;
-            if let Some(seconds) = class.min_duration_s {
-                policy.min_duration_us = (f64::from(seconds) * 1e6) as u64;
-            }
-            Tracker {
-                events: EventTracker::new(policy),
-                told: None,
-            }
-        };
+    pub fn new(settings: Settings, sense: Sense, slot: Arc<Slot>, pack_id: String) -> Self {
+        let bank = slot.get();
         Self {
             names: Names {
                 stream: settings.name.clone(),
@@ -182,18 +216,59 @@ impl Stream {
                 bank: bank.id().to_owned(),
                 modality: sense.modality(),
             },
-            trackers: bank.classes().iter().map(tracker).collect(),
-            settings,
+            trackers: { bank.classes().iter() }
+                .map(|class| Tracker::new(&settings, class))
+                .collect(),
             monitor: Monitor::new(sense.modality()),
             told: None,
+            settings,
             sense,
+            slot,
             bank,
+            pace: Pace::default(),
             windows: None,
             past_windows: WindowCounts::default(),
             unscored: Unscored::default(),
             clock: Clock::new(),
             books: Accountant::new(),
         }
+    }
+
+    /// The same, keeping to its share of a budget: then what it says depends on what it costs, too.
+    #[must_use]
+    pub fn with_share(mut self, share: Share) -> Self {
+        self.pace.share = Some(share);
+        self
+    }
+
+    /// Compares with the classes that are there now. What goes on of a class that is no more, or is
+    /// another now, ends.
+    fn look_at_classes(&mut self, say: &mut dyn FnMut(Output)) {
+        let bank = self.slot.get();
+        if Arc::ptr_eq(&bank, &self.bank) {
+            return;
+        }
+        let reporter = Reporter::of(self.settings.clock, &self.clock, &self.names);
+        let known = self.bank.classes().iter().zip(self.trackers.drain(..));
+        let mut kept = Vec::new();
+        for (class, mut tracker) in known {
+            if bank.classes().contains(class) {
+                kept.push((class, tracker));
+                continue;
+            }
+            let reports = tracker.events.finish();
+            reporter.tell(&mut tracker, &class.name, reports, say);
+        }
+        let tracker = |class: &Class| {
+            let at = kept.iter().position(|(known, _)| *known == class);
+            at.map_or_else(
+                || Tracker::new(&self.settings, class),
+                |at| kept.swap_remove(at).1,
+            )
+        };
+        self.trackers = bank.classes().iter().map(tracker).collect();
+        bank.id().clone_into(&mut self.names.bank);
+        self.bank = bank;
     }
 
     /// Its name.
@@ -215,6 +290,9 @@ impl Stream {
             thin: self.unscored.thin,
             blank: self.unscored.blank,
             withheld: self.unscored.withheld,
+            skipped: self.unscored.skipped,
+            longest_stride: self.pace.longest,
+            spent: self.pace.spent,
         }
     }
 
@@ -318,6 +396,7 @@ impl Stream {
         }
         self.fit_windows(block.rate_mhz)?;
         self.monitor.take(&block);
+        self.look_at_classes(say);
         let Some(windows) = &mut self.windows else {
             return Ok(());
         };
@@ -330,6 +409,7 @@ impl Stream {
             trackers: &mut self.trackers,
             unscored: &mut self.unscored,
             bad: self.monitor.bad(),
+            pace: &mut self.pace,
             failed: None,
         };
         let taken = windows.push(block, |view| scorer.score(&view, say));
@@ -368,6 +448,7 @@ struct Scorer<'a> {
     trackers: &'a mut [Tracker],
     unscored: &'a mut Unscored,
     bad: Bad,
+    pace: &'a mut Pace,
     failed: Option<EncodeError>,
 }
 
@@ -387,7 +468,23 @@ impl Scorer<'_> {
             self.unscored.withheld += 1;
             return;
         }
-        let embedding = match self.encoder.embed_excerpt(window.excerpt) {
+        let hop_s = self.shape.hop as f32 * 1000.0 / self.shape.rate_mhz as f32;
+        let stride = match self.pace.turn(|stride| {
+            say(Output::Pace {
+                stream: self.stream.to_owned(),
+                hop_s: hop_s * stride as f32,
+            });
+        }) {
+            Some(stride) => stride,
+            None => {
+                self.unscored.skipped += 1;
+                return;
+            }
+        };
+        let embedding = match self
+            .pace
+            .spend(|| self.encoder.embed_excerpt(window.excerpt))
+        {
             Ok(embedding) => embedding,
             Err(error) if error.is_of_measurement() => {
                 self.unscored.blank += 1;
@@ -411,7 +508,8 @@ impl Scorer<'_> {
         // A window speaks for its middle, one hop wide, so that windows that follow each other
         // join without overlap.
         let centre_us = window.t_start_us.midpoint(window.t_end_us);
-        let hop_us = self.shape.hop as u64 * 1_000_000_000 / u64::from(self.shape.rate_mhz);
+        let hop = self.shape.hop as u64 * u64::from(stride);
+        let hop_us = hop * 1_000_000_000 / u64::from(self.shape.rate_mhz);
         let t_start_us = centre_us.saturating_sub(hop_us / 2);
         for (index, class) in self.bank.classes().iter().enumerate() {
             let tracker = &mut self.trackers[index];
@@ -424,6 +522,31 @@ impl Scorer<'_> {
             });
             self.reporter.tell(tracker, &class.name, reports, say);
         }
+    }
+}
+
+impl Pace {
+    /// One window of how many is scored, if this is the one; says so where that is news.
+    fn turn(&mut self, say: impl FnOnce(u32)) -> Option<u32> {
+        let Some(share) = &mut self.share else {
+            return Some(1);
+        };
+        let stride = share.stride();
+        if self.told.max(1) != stride {
+            say(stride);
+        }
+        self.told = stride;
+        self.longest = self.longest.max(stride);
+        share.takes().then_some(stride)
+    }
+
+    fn spend<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let Some(share) = &self.share else {
+            return work();
+        };
+        let (done, cost) = share.spend(work);
+        self.spent += cost;
+        done
     }
 }
 

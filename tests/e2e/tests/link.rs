@@ -33,7 +33,7 @@ fn run(source: Box<dyn Source>) -> (String, Summary) {
     let (mut summaries, written) =
         pipeline::run(vec![line], &AtomicBool::new(false), |output| match output {
             Output::Event(event) => lines.event(&event),
-            Output::Window(_) | Output::Health(_) => Ok(()),
+            _ => Ok(()),
         });
     written.unwrap();
     (String::from_utf8(lines.0).unwrap(), summaries.remove(0))

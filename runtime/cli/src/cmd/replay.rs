@@ -12,7 +12,7 @@ use sensorium_engine::stream::ClockMode;
 
 use super::run::Events;
 use crate::inputs::{Cameras, named, recording};
-use crate::open::open_all;
+use crate::open::{How, open_all};
 use crate::sense::{Options, Senses};
 
 /// Name what happens in recordings: the same events each time, merged by time.
@@ -108,7 +108,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let clock = match args.clock {
         ReplayClock::Sample => ClockMode::Sample,
     };
-    let how = (&EventsConfig::default(), clock);
+    let how = How {
+        events: &EventsConfig::default(),
+        clock,
+        budget: None,
+    };
     let lines = open_all(&streams, how, &mut Senses::new(&args.sense))?;
     args.events.write(lines, out)
 }

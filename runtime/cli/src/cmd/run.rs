@@ -4,10 +4,14 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use sensorium_engine::config::{Config, EventsConfig, SourceConfig, StreamConfig, check_retry_s};
+use sensorium_engine::budget::Budget;
+use sensorium_engine::config::{
+    Config, EventsConfig, SourceConfig, StreamConfig, check_cores, check_retry_s,
+};
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::sink::{Human, JsonLines, Sink};
 use sensorium_engine::stream::{ClockMode, Output};
@@ -15,8 +19,9 @@ use sensorium_pack::Modality;
 
 use crate::inputs::{Cameras, is_pipe, named};
 use crate::listen::{exit_code, listen};
-use crate::open::open_all;
+use crate::open::{How, open_all};
 use crate::sense::{Options, Senses};
+use crate::watch;
 
 /// Listen to sensors and name what happens.
 #[derive(Debug, clap::Args)]
@@ -54,6 +59,10 @@ pub struct Args {
     /// How long a port or FIFO that went away is waited for, in seconds; for ever by default.
     #[arg(long, value_name = "SECONDS", conflicts_with = "config")]
     retry_s: Option<f64>,
+    /// Cores that recognising may keep busy, such as 0.5; all by default. Where they do not suffice,
+    /// windows are scored less often; overrides the configuration.
+    #[arg(long, value_name = "CORES")]
+    cores: Option<f64>,
     /// What the times of events mean; overrides the configuration.
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
@@ -109,9 +118,25 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         text_model: args.sense.text_model.clone().or(config.text_model),
     };
     let clock = args.clock.map_or(config.clock, ClockMode::from);
+    check_cores(args.cores)?;
+    let all = || thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+    let budget = Budget::new(args.cores.or(config.cores).unwrap_or_else(all));
+    let how = How {
+        events: &config.events,
+        clock,
+        budget: Some(&budget),
+    };
     let mut senses = Senses::new(&options);
-    let lines = open_all(&config.streams, (&config.events, clock), &mut senses)?;
+    let lines = open_all(&config.streams, how, &mut senses)?;
+    if let (Some(path), false) = (&options.classes, is_recorded(&lines)) {
+        watch::classes(path.clone(), senses.into_loaded());
+    }
     args.events.write(lines, out)
+}
+
+/// Whether all is recorded, so that nothing can change while it is played.
+fn is_recorded(lines: &[Line]) -> bool {
+    lines.iter().all(|line| line.source.is_recording())
 }
 
 impl Events {
@@ -176,6 +201,7 @@ fn config(args: &Args) -> anyhow::Result<Config> {
         classes: None,
         text_model: None,
         clock: ClockMode::Host,
+        cores: None,
         streams: named(streams, args.stream.as_deref())?,
         events: EventsConfig::default(),
     })
