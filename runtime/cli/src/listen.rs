@@ -24,7 +24,7 @@ pub fn listen(
             Output::Pace { stream, hop_s } => {
                 eprintln!("sensorium: {stream}: a window every {hop_s} s, to keep to the budget");
             }
-            Output::Window(_) | Output::Event(_) => {}
+            Output::Window(_) | Output::Event(_) | Output::Totals { .. } => {}
         }
         on_output(output)
     });

@@ -1,5 +1,6 @@
 //! Streams of a configuration, opened.
 
+use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
@@ -14,6 +15,8 @@ use sensorium_engine::source::serial::Serial;
 use sensorium_engine::source::{Source, unit};
 use sensorium_engine::stream::{ClockMode, Settings, Stream};
 use sensorium_media::{Sound, clip};
+use sensorium_pack::Modality;
+use serde::Serialize;
 
 use crate::listen::rate_mhz;
 use crate::sense::{Recognition, Senses};
@@ -32,15 +35,66 @@ pub struct How<'a> {
     pub budget: Option<&'a Arc<Budget>>,
 }
 
+/// What a stream is, for whoever asks.
+#[derive(Debug, Clone, Serialize)]
+pub struct About {
+    /// Its name.
+    pub stream: String,
+    /// The sense.
+    pub modality: Modality,
+    /// In what it is measured.
+    pub unit: &'static str,
+    /// Samples or frames a second, where that is known before the first.
+    pub rate_hz: Option<f64>,
+    /// Where the sensor is mounted.
+    pub frame_id: String,
+    /// The pack that it is recognised with.
+    pub pack: String,
+    /// Length of a window, in seconds; none if it is one frame.
+    pub window_s: Option<f32>,
+    /// From one window to the next, in seconds.
+    pub hop_s: f32,
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.stream, self.modality)?;
+        if let Some(rate_hz) = self.rate_hz {
+            write!(f, ", {rate_hz} Hz")?;
+        }
+        write!(f, " in {}; windows of ", self.unit)?;
+        match self.window_s {
+            Some(window_s) => write!(f, "{window_s} s")?,
+            None => f.write_str("one frame")?,
+        }
+        write!(f, " every {} s; frame {:?}", self.hop_s, self.frame_id)
+    }
+}
+
+/// A stream, ready to run.
+#[derive(Debug)]
+pub struct Opened {
+    /// The stream and its source.
+    pub line: Line,
+    /// What it is.
+    pub about: About,
+    /// What it is recognised with.
+    pub recognition: Recognition,
+}
+
 /// Opens a stream: its source, its encoder and its classes.
-pub fn open(stream: &StreamConfig, how: How<'_>, senses: &mut Senses<'_>) -> anyhow::Result<Line> {
+pub fn open(
+    stream: &StreamConfig,
+    how: How<'_>,
+    senses: &mut Senses<'_>,
+) -> anyhow::Result<Opened> {
     let How {
         events,
         clock,
         budget,
     } = how;
     let name = &stream.name;
-    let mut open = || -> anyhow::Result<Line> {
+    let mut open = || -> anyhow::Result<Opened> {
         let mut recognition = senses.load(stream.modality()?, stream.pack.as_deref())?;
         if let Some(window_s) = stream.window_s {
             recognition.sense = recognition.sense.with_window_s(window_s)?;
@@ -52,16 +106,17 @@ pub fn open(stream: &StreamConfig, how: How<'_>, senses: &mut Senses<'_>) -> any
             // So that what does not fit is told before anything is heard.
             sense.shape(rate_mhz, hop_s)?;
         }
-        eprintln!(
-            "sensorium: {name}: {}{} in {}; windows of {} every {hop_s} s; frame {:?}",
-            sense.modality(),
-            rate_mhz.map_or_else(String::new, |mhz| format!(", {} Hz", f64::from(mhz) / 1e3)),
-            unit(sense.modality()),
-            sense
-                .window_s()
-                .map_or_else(|| "one frame".to_owned(), |s| format!("{s} s")),
-            stream.frame_id.as_ref().unwrap_or(name),
-        );
+        let about = About {
+            stream: name.clone(),
+            modality: sense.modality(),
+            unit: unit(sense.modality()),
+            rate_hz: rate_mhz.map(|mhz| f64::from(mhz) / 1e3),
+            frame_id: stream.frame_id.as_ref().unwrap_or(name).clone(),
+            pack: recognition.pack_id.clone(),
+            window_s: sense.window_s(),
+            hop_s,
+        };
+        eprintln!("sensorium: {about}");
         let settings = Settings {
             name: name.clone(),
             hop_s,
@@ -84,7 +139,11 @@ pub fn open(stream: &StreamConfig, how: How<'_>, senses: &mut Senses<'_>) -> any
         if let (Some(budget), true) = (budget, is_live) {
             line.stream = line.stream.with_share(budget.share(demand));
         }
-        Ok(line)
+        Ok(Opened {
+            line,
+            about,
+            recognition,
+        })
     };
     open().with_context(|| format!("stream {name:?}"))
 }
@@ -188,12 +247,12 @@ pub fn open_all(
     streams: &[StreamConfig],
     how: How<'_>,
     senses: &mut Senses<'_>,
-) -> anyhow::Result<Vec<Line>> {
+) -> anyhow::Result<Vec<Opened>> {
     let is_stdin = |stream: &&StreamConfig| stream.source.path().as_os_str() == "-";
     ensure!(
         streams.iter().filter(is_stdin).count() < 2,
         "two streams are read from stdin (\"-\"), which can be but one"
     );
-    let lines = streams.iter().map(|stream| open(stream, how, senses));
-    lines.collect()
+    let opened = streams.iter().map(|stream| open(stream, how, senses));
+    opened.collect()
 }

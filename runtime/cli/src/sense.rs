@@ -122,9 +122,9 @@ pub struct Recognition {
     /// The classes, which may change.
     pub slot: Arc<Slot>,
     /// Where their words lie.
-    space: Arc<Space>,
+    pub space: Arc<Space>,
     /// The pack, for its own classes.
-    pack: Arc<Pack>,
+    pub pack: Arc<Pack>,
 }
 
 /// What several streams are recognised with; each is loaded once.
@@ -176,21 +176,6 @@ impl<'a> Senses<'a> {
         let loaded = self.loaded.into_iter();
         loaded.map(|(.., recognition)| recognition).collect()
     }
-}
-
-/// Gives streams the classes that a file holds now: all of them, or none if one cannot be had.
-pub fn change_classes(loaded: &[Recognition], path: &Path) -> anyhow::Result<()> {
-    let bank = |recognition: &Recognition| -> anyhow::Result<Bank> {
-        let modality = recognition.sense.modality();
-        let Recognition { pack, space, .. } = recognition;
-        let compiled = load_classes(pack, space, modality, Some(path))?;
-        Ok(Bank::new(&compiled, modality)?)
-    };
-    let banks = loaded.iter().map(bank).collect::<Result<Vec<_>, _>>()?;
-    for (recognition, bank) in loaded.iter().zip(banks) {
-        recognition.slot.set(bank);
-    }
-    Ok(())
 }
 
 /// Says of which typed words the pack's text tower cannot know much.

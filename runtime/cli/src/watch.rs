@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::sense::{Recognition, change_classes};
+use crate::roster::Roster;
 
 /// Between two looks at the file. It is looked into rather than watched, which works on any file
 /// system, and for editors that put another file in its place.
@@ -13,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Gives streams the classes of a file whenever it changes, until the program ends. A file that cannot
 /// be used leaves the classes as they are.
-pub fn classes(path: PathBuf, loaded: Vec<Recognition>) {
+pub fn classes(path: PathBuf, roster: Arc<Roster>) {
     let mut known = fs::read(&path).ok();
     thread::spawn(move || {
         loop {
@@ -24,9 +25,9 @@ pub fn classes(path: PathBuf, loaded: Vec<Recognition>) {
                 continue;
             }
             known = now;
-            match change_classes(&loaded, &path) {
+            match roster.reload() {
                 Ok(()) => {
-                    for recognition in &loaded {
+                    for recognition in roster.loaded() {
                         let bank = recognition.slot.get();
                         let names = bank.classes().iter().map(|class| class.name.as_str());
                         eprintln!(

@@ -6,6 +6,7 @@ mod tiny;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -255,4 +256,200 @@ fn classes_change_while_it_runs() {
     // Nine seconds of windows of half a second, every eighth of one; none was missed.
     let all = "144000 sampled = 144000 received + 0 lost + 0 dropped; 1 disconnects; 69 windows";
     assert!(said.contains(all), "{said}");
+}
+
+/// The status and body of a request.
+fn request(address: &str, head: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let len = body.len();
+    let head = head.replace('\n', "\r\n");
+    let sent = format!("{head}\r\nContent-Length: {len}\r\nConnection: close\r\n\r\n{body}");
+    stream.write_all(sent.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+#[test]
+fn classes_are_told_and_taken_by_http() {
+    let folder = Folder::new();
+    let (pack, path) = (folder.name("tiny.pack"), fifo(&folder));
+    let args = [
+        "run",
+        "--audio",
+        &path,
+        "--rate-hz",
+        "16000",
+        "--pack",
+        &pack,
+    ];
+    let mut run = Run::start(&[&args[..], &["--http", "127.0.0.1:0", "--json"]].concat());
+    run.wait_for("listening at http://");
+    let (_, address) = run.heard.trim_end().rsplit_once("http://").unwrap();
+    let address = address.to_owned();
+    let host = format!("\nHost: {address}");
+    let get = |path: &str| request(&address, &format!("GET {path} HTTP/1.1{host}"), "");
+    let json = |path: &str| -> serde_json::Value {
+        let (status, body) = get(path);
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    };
+
+    let mut events = TcpStream::connect(&address).unwrap();
+    write!(events, "GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut events = BufReader::new(events).lines().map(Result::unwrap);
+    assert!(events.next().unwrap().contains("200 OK"));
+    let mut writer = File::options().write(true).open(&path).unwrap();
+    writer.write_all(&tone(12)).unwrap();
+    let mut next_event = || -> serde_json::Value {
+        let data = events.find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+        serde_json::from_str(&data.unwrap()).unwrap()
+    };
+    let event = next_event();
+    assert_eq!(
+        (&event["class"], &event["phase"]),
+        (&"low".into(), &"start".into())
+    );
+
+    let streams = json("/streams");
+    assert_eq!(streams[0]["unit"], "amplitude, full scale 1");
+    assert_eq!(
+        (&streams[0]["rate_hz"], &streams[0]["frame_id"]),
+        (&16000.0.into(), &"audio".into())
+    );
+    assert_eq!(streams[0]["now"]["class"], "low");
+    let before = json("/classes");
+    assert_eq!(before[0]["classes"].as_array().unwrap().len(), 2);
+    assert_eq!(before[0]["bank"], event["bank"]);
+
+    let change = |method: &str, name: &str, body: &str| {
+        request(
+            &address,
+            &format!("{method} /classes/{name} HTTP/1.1{host}"),
+            body,
+        )
+    };
+    let (status, said) = change(
+        "PUT",
+        "my%20hum",
+        r#"{"prompts": ["low"], "modalities": ["audio"]}"#,
+    );
+    assert_eq!(status, 200, "{said}");
+    assert_eq!(change("DELETE", "low", "").0, 200);
+    assert_eq!(change("DELETE", "low", "").0, 404);
+    writer.write_all(&tone(12)).unwrap();
+    let (end, start) = loop {
+        let event = next_event();
+        if event["phase"] == "end" {
+            break (event, next_event());
+        }
+    };
+    assert_eq!(
+        (&end["class"], &end["bank"]),
+        (&"low".into(), &before[0]["bank"])
+    );
+    assert_eq!(
+        (&start["class"], &start["phase"]),
+        (&"my hum".into(), &"start".into())
+    );
+    assert_eq!(start["bank"], json("/classes")[0]["bank"]);
+
+    // What cannot be done is said, and changes nothing.
+    let now = json("/classes");
+    for (method, name, body, status, why) in [
+        (
+            "PUT",
+            "x",
+            "{\"prompts\": [\"zorbing\"]}",
+            422,
+            "does not know the words",
+        ),
+        (
+            "PUT",
+            "x",
+            "{\"promts\": []}",
+            400,
+            "unknown field `promts`",
+        ),
+        (
+            "PUT",
+            "x",
+            &"x".repeat(70_000),
+            413,
+            "more than 65536 bytes",
+        ),
+        ("POST", "x", "", 404, "expected GET"),
+    ] {
+        let (actual, said) = change(method, name, body);
+        assert!(
+            actual == status && said.contains(why),
+            "{method} {body:.40}: {actual} {said}"
+        );
+    }
+    for head in [
+        format!("PUT /classes/x HTTP/1.1{host}\nOrigin: http://evil.example"),
+        "PUT /classes/x HTTP/1.1\nHost: evil.example".to_owned(),
+        format!("GET /events HTTP/1.1{host}\nSec-Fetch-Site: cross-site"),
+    ] {
+        assert_eq!(request(&address, &head, "").0, 403, "{head}");
+    }
+    assert_eq!(json("/classes"), now);
+    assert_eq!(change("DELETE", "high", "").0, 200);
+    let (status, said) = change("DELETE", "my%20hum", "");
+    assert!(
+        status == 422 && said.contains("none of the classes is for audio"),
+        "{said}"
+    );
+
+    drop(writer);
+    run.wait_for("it is gone");
+    let event = next_event();
+    assert_eq!(
+        (&event["class"], &event["phase"]),
+        (&"my hum".into(), &"end".into())
+    );
+    assert_eq!(
+        next_event(),
+        serde_json::json!({"stream": "audio", "fault": "gone"})
+    );
+    // Counts are told once a second.
+    let scored = r#"sensorium_windows_total{stream="audio",fate="scored"} 45"#;
+    let began = Instant::now();
+    while !get("/metrics").1.contains(scored) {
+        assert!(began.elapsed() < PATIENCE, "{}", get("/metrics").1);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let metrics = get("/metrics").1;
+    assert!(
+        metrics.contains("sensorium_degraded{stream=\"audio\"} 1\n"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("sensorium_events_total{stream=\"audio\",class=\"my hum\"} 1\n"));
+    run.stop();
+}
+
+#[test]
+fn only_this_machine_is_served() {
+    let folder = Folder::new();
+    let (pack, path) = (folder.name("tiny.pack"), fifo(&folder));
+    let output = Command::new(env!("CARGO_BIN_EXE_sensorium"))
+        .args([
+            "run",
+            "--audio",
+            &path,
+            "--rate-hz",
+            "16000",
+            "--pack",
+            &pack,
+        ])
+        .args(["--http", "0.0.0.0:0"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("expected an address of this machine only"),
+        "{said}"
+    );
 }

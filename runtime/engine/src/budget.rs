@@ -233,7 +233,7 @@ mod tests {
         let mut loads = [load(0.5, 1.0, 0.1), load(0.5, 1.0, 0.2)];
         assert_eq!(strides(&mut loads, 1.0), [1, 1]);
         assert_eq!(strides(&mut loads, 0.5), [2, 1]);
-        assert_eq!(strides(&mut loads, 0.3), [2, 2]);
+        assert_eq!(strides(&mut loads, 0.31), [2, 2]);
         // Never beyond the longest hop, whatever it costs.
         assert_eq!(strides(&mut loads, 0.01), [4, 4]);
     }

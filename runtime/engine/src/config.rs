@@ -4,6 +4,7 @@
 //! pack = "sense.pack"          # default: the built-in one
 //! classes = "classes.toml"     # default: the pack's
 //! text_model = "text-model"    # for words that the pack does not know
+//! http = "127.0.0.1:7420"      # streams, events, metrics and classes; default: none
 //! cores = 1.5                  # processor time for recognising; default: all cores
 //! clock = "host"               # or "sample": times from sample numbers, as a replay has them
 //!
@@ -49,6 +50,7 @@
 //! max_gap_s = 2.0
 //! ```
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -150,6 +152,8 @@ pub struct Config {
     /// What the times of events mean.
     #[serde(default)]
     pub clock: ClockMode,
+    /// Address of this machine at which classes are told and taken; none by default.
+    pub http: Option<SocketAddr>,
     /// Cores that recognising may keep busy; all by default.
     pub cores: Option<f64>,
     /// What to listen to.

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -22,6 +23,9 @@ use crate::stream::{ClockMode, Output, Stream, StreamError, Totals};
 /// Samples between a source and its stream, in microseconds: what is live and later than this is
 /// given up.
 const QUEUE_US: u64 = 4_000_000;
+
+/// How often a live stream tells what it did.
+const TELL: Duration = Duration::from_secs(1);
 
 /// Outputs that wait for the caller.
 const OUTPUTS_LEN: usize = 256;
@@ -211,7 +215,15 @@ fn consume(
         // The receiver is there until every stream has ended.
         let _ = outputs.send((t_us, output));
     };
+    let mut told = Instant::now();
     loop {
+        if is_live && told.elapsed() >= TELL {
+            told = Instant::now();
+            say(Output::Totals {
+                stream: stream.name().to_owned(),
+                totals: stream.totals(),
+            });
+        }
         let (popped, dropped) = queue.pop(stream.patience());
         stream.dropped(dropped);
         let signal = match popped {

@@ -97,6 +97,13 @@ pub enum Output {
         /// From one scored window to the next, in seconds.
         hop_s: f32,
     },
+    /// What a live stream did so far, once a second.
+    Totals {
+        /// Name of the stream.
+        stream: String,
+        /// What it did.
+        totals: Totals,
+    },
 }
 
 /// How a sensor is.

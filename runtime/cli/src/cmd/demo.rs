@@ -86,7 +86,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
                 now.clear();
                 sink.event(&event)?;
             }
-            Output::Health(_) | Output::Pace { .. } => {}
+            Output::Health(_) | Output::Pace { .. } | Output::Totals { .. } => {}
         }
         Ok(())
     });

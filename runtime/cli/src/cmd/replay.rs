@@ -113,6 +113,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         clock,
         budget: None,
     };
-    let lines = open_all(&streams, how, &mut Senses::new(&args.sense))?;
-    args.events.write(lines, out)
+    let opened = open_all(&streams, how, &mut Senses::new(&args.sense))?;
+    let lines = opened.into_iter().map(|opened| opened.line).collect();
+    args.events.write(lines, out, |_| ())
 }

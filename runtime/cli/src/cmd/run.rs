@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, ensure};
@@ -17,9 +19,11 @@ use sensorium_engine::sink::{Human, JsonLines, Sink};
 use sensorium_engine::stream::{ClockMode, Output};
 use sensorium_pack::Modality;
 
+use crate::http::{self, Board};
 use crate::inputs::{Cameras, is_pipe, named};
 use crate::listen::{exit_code, listen};
 use crate::open::{How, open_all};
+use crate::roster::Roster;
 use crate::sense::{Options, Senses};
 use crate::watch;
 
@@ -59,6 +63,11 @@ pub struct Args {
     /// How long a port or FIFO that went away is waited for, in seconds; for ever by default.
     #[arg(long, value_name = "SECONDS", conflicts_with = "config")]
     retry_s: Option<f64>,
+    /// Tell and take classes by HTTP at this address of this machine, such as 127.0.0.1:7420: GET
+    /// /streams, /classes, /events, /metrics, PUT and DELETE /classes/NAME; overrides the
+    /// configuration.
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
     /// Cores that recognising may keep busy, such as 0.5; all by default. Where they do not suffice,
     /// windows are scored less often; overrides the configuration.
     #[arg(long, value_name = "CORES")]
@@ -78,7 +87,8 @@ Examples:
   sensorium run --serial /dev/ttyACM0
   arecord -q -t raw -f S16_LE -r 16000 | sensorium run --audio - --rate-hz 16000 --pack sense.pack
   sensorium run --serial /dev/ttyACM0 --thermal /run/thermal --frame-hz 9 --frame-size 32x24 --json
-  sensorium run --config robot.toml";
+  sensorium run --config robot.toml --classes classes.toml --http 127.0.0.1:7420
+  curl -X PUT 127.0.0.1:7420/classes/knocking -d '{\"prompts\": [\"someone knocks at a door\"]}'";
 
 /// Where events go.
 #[derive(Debug, Clone, clap::Args)]
@@ -127,21 +137,36 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         budget: Some(&budget),
     };
     let mut senses = Senses::new(&options);
-    let lines = open_all(&config.streams, how, &mut senses)?;
-    if let (Some(path), false) = (&options.classes, is_recorded(&lines)) {
-        watch::classes(path.clone(), senses.into_loaded());
+    let opened = open_all(&config.streams, how, &mut senses)?;
+    let is_recorded = opened
+        .iter()
+        .all(|opened| opened.line.source.is_recording());
+    let roster = Arc::new(Roster::new(options.classes.clone(), senses.into_loaded()));
+    let board = Arc::new(Board::default());
+    let mut lines = Vec::new();
+    for opened in opened {
+        board.add(opened.about, opened.recognition);
+        lines.push(opened.line);
     }
-    args.events.write(lines, out)
-}
-
-/// Whether all is recorded, so that nothing can change while it is played.
-fn is_recorded(lines: &[Line]) -> bool {
-    lines.iter().all(|line| line.source.is_recording())
+    // What is recorded gives the same events each time: nothing changes while it is played.
+    if let (Some(path), false) = (&options.classes, is_recorded) {
+        watch::classes(path.clone(), Arc::clone(&roster));
+    }
+    if let Some(address) = args.http.or(config.http) {
+        let address = http::serve(address, roster, Arc::clone(&board))?;
+        eprintln!("sensorium: listening at http://{address}");
+    }
+    args.events.write(lines, out, |output| board.hear(output))
 }
 
 impl Events {
-    /// Runs streams and writes their events.
-    pub fn write(&self, lines: Vec<Line>, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    /// Runs streams and writes their events; `hear` is told all that they say.
+    pub fn write(
+        &self,
+        lines: Vec<Line>,
+        out: &mut impl Write,
+        hear: impl Fn(&Output),
+    ) -> anyhow::Result<ExitCode> {
         let mut file = match &self.out {
             Some(path) => {
                 let created = File::create(path).with_context(|| format!("writing {path:?}"))?;
@@ -156,6 +181,7 @@ impl Events {
         };
         let mut events = 0;
         let summaries = listen(lines, |output| {
+            hear(&output);
             if let Output::Event(event) = output {
                 events += 1;
                 match &mut file {
@@ -201,6 +227,7 @@ fn config(args: &Args) -> anyhow::Result<Config> {
         classes: None,
         text_model: None,
         clock: ClockMode::Host,
+        http: None,
         cores: None,
         streams: named(streams, args.stream.as_deref())?,
         events: EventsConfig::default(),
