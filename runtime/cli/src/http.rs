@@ -72,7 +72,7 @@ fn answer(mut request: Request, port: u16, roster: &Roster, board: &Arc<Board>) 
         .next()
         .unwrap_or_default()
         .to_owned();
-    let answer = match (request.method(), &*url) {
+    let answer = match (request.method().clone(), &*url) {
         (Method::Get, "/streams") => (200, board.streams()),
         (Method::Get, "/classes") => (200, classes(roster)),
         (Method::Get, "/metrics") => {
@@ -90,11 +90,12 @@ fn answer(mut request: Request, port: u16, roster: &Roster, board: &Arc<Board>) 
             thread::spawn(move || tell(writer, &events));
             return Ok(());
         }
-        (Method::Put, url) if name_of(url).is_some() => put(&mut request, &url.to_owned(), roster),
-        (Method::Delete, url) => match name_of(url).map(|name| (roster.remove(&name), name)) {
-            Some((Ok(true), name)) => (200, json!({ "removed": name })),
-            Some((Ok(false), name)) => (404, json!({ "error": format!("no class {name:?}") })),
-            Some((Err(error), _)) => (422, json!({ "error": format!("{error:#}") })),
+        (Method::Put, url) => match name_of(url) {
+            Some(name) => put(&mut request, name, roster),
+            None => not_found(),
+        },
+        (Method::Delete, url) => match name_of(url) {
+            Some(name) => delete(&name, roster),
             None => not_found(),
         },
         _ => not_found(),
@@ -116,8 +117,15 @@ fn name_of(url: &str) -> Option<String> {
     Some(percent_decode_str(name).decode_utf8().ok()?.into_owned())
 }
 
-fn put(request: &mut Request, url: &str, roster: &Roster) -> Answer {
-    let name = name_of(url).unwrap_or_default();
+fn delete(name: &str, roster: &Roster) -> Answer {
+    match roster.remove(name) {
+        Ok(true) => (200, json!({ "removed": name })),
+        Ok(false) => (404, json!({ "error": format!("no class {name:?}") })),
+        Err(error) => (422, json!({ "error": format!("{error:#}") })),
+    }
+}
+
+fn put(request: &mut Request, name: String, roster: &Roster) -> Answer {
     let mut body = Vec::new();
     let read = request
         .as_reader()

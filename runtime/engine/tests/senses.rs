@@ -86,9 +86,10 @@ impl Rig {
                 t_host_ns: None,
             };
             index += count;
-            let mut say = |output| match output {
-                Output::Window(scored) => windows.push(scored),
-                _ => {}
+            let mut say = |output| {
+                if let Output::Window(scored) = output {
+                    windows.push(scored);
+                }
             };
             self.stream.take(Signal::Block(block), &mut say).unwrap();
         }
