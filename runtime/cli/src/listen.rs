@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, ensure};
 use sensorium_engine::pipeline::{self, Line, Summary};
 use sensorium_engine::source::csv::Recording;
-use sensorium_engine::stream::Output;
+use sensorium_engine::stream::{Health, Output};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -25,9 +25,18 @@ pub fn listen(
 pub fn listen_until(
     lines: Vec<Line>,
     stop: &AtomicBool,
-    on_output: impl FnMut(Output) -> io::Result<()>,
+    mut on_output: impl FnMut(Output) -> io::Result<()>,
 ) -> anyhow::Result<Vec<Summary>> {
-    let (summaries, written) = pipeline::run(lines, stop, on_output);
+    let (summaries, written) = pipeline::run(lines, stop, |output| {
+        match &output {
+            Output::Health(health) => eprintln!("sensorium: {}", describe_health(health)),
+            Output::Pace { stream, hop_s } => {
+                eprintln!("sensorium: {stream}: a window every {hop_s} s, to keep to the budget");
+            }
+            Output::Window(_) | Output::Event(_) | Output::Totals { .. } => {}
+        }
+        on_output(output)
+    });
     for summary in &summaries {
         eprintln!("sensorium: {}", describe(summary));
     }
@@ -63,6 +72,14 @@ pub fn rate_mhz(recording: &Recording, rate_hz: Option<f32>) -> anyhow::Result<u
     Ok(rate_mhz)
 }
 
+fn describe_health(health: &Health) -> String {
+    let stream = &health.stream;
+    match health.fault {
+        Some(fault) => format!("{stream}: degraded: {fault}; its events are withheld"),
+        None => format!("{stream}: well again"),
+    }
+}
+
 fn describe(summary: &Summary) -> String {
     let totals = &summary.totals;
     let missing = totals.windows.empty + totals.thin;
@@ -77,6 +94,18 @@ fn describe(summary: &Summary) -> String {
     }
     if totals.blank > 0 {
         text += &format!(", {} not for want of anything to measure", totals.blank);
+    }
+    if totals.skipped > 0 {
+        text += &format!(
+            ", {} not to keep to the budget (one of {} at least)",
+            totals.skipped, totals.longest_stride
+        );
+    }
+    if totals.withheld > 0 {
+        text += &format!(", {} not while it was degraded", totals.withheld);
+    }
+    if !totals.spent.is_zero() {
+        text += &format!("; {:.1} s of processor time", totals.spent.as_secs_f64());
     }
     text
 }

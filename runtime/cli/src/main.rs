@@ -1,11 +1,14 @@
 //! The `sensorium` program: names events in sensor streams with classes typed as text.
 
 mod cmd;
+mod http;
 mod inputs;
 mod listen;
 mod open;
+mod roster;
 mod sense;
 mod truth;
+mod watch;
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;

@@ -1,6 +1,10 @@
 //! Streams of a configuration, opened.
 
+use std::fmt;
+use std::sync::Arc;
+
 use anyhow::{Context, ensure};
+use sensorium_engine::budget::{Budget, Demand};
 use sensorium_engine::config::{EventsConfig, SourceConfig, StreamConfig};
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::pipeline::Line;
@@ -11,39 +15,108 @@ use sensorium_engine::source::serial::Serial;
 use sensorium_engine::source::{Source, unit};
 use sensorium_engine::stream::{ClockMode, Settings, Stream};
 use sensorium_media::{Sound, clip};
+use sensorium_pack::Modality;
+use serde::Serialize;
 
 use crate::listen::rate_mhz;
 use crate::sense::{Recognition, Senses};
 
+/// Longest from one single picture to the next that is looked at, in seconds, where cores are short.
+const LONGEST_STILL_S: f32 = 2.0;
+
+/// How streams are run.
+#[derive(Debug, Clone, Copy)]
+pub struct How<'a> {
+    /// When a score makes an event.
+    pub events: &'a EventsConfig,
+    /// What the times of live events mean.
+    pub clock: ClockMode,
+    /// What live streams share.
+    pub budget: Option<&'a Arc<Budget>>,
+}
+
+/// What a stream is, for whoever asks.
+#[derive(Debug, Clone, Serialize)]
+pub struct About {
+    /// Its name.
+    pub stream: String,
+    /// The sense.
+    pub modality: Modality,
+    /// In what it is measured.
+    pub unit: &'static str,
+    /// Samples or frames a second, where that is known before the first.
+    pub rate_hz: Option<f64>,
+    /// Where the sensor is mounted.
+    pub frame_id: String,
+    /// The pack that it is recognised with.
+    pub pack: String,
+    /// Length of a window, in seconds; none if it is one frame.
+    pub window_s: Option<f32>,
+    /// From one window to the next, in seconds.
+    pub hop_s: f32,
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.stream, self.modality)?;
+        if let Some(rate_hz) = self.rate_hz {
+            write!(f, ", {rate_hz} Hz")?;
+        }
+        write!(f, " in {}; windows of ", self.unit)?;
+        match self.window_s {
+            Some(window_s) => write!(f, "{window_s} s")?,
+            None => f.write_str("one frame")?,
+        }
+        write!(f, " every {} s; frame {:?}", self.hop_s, self.frame_id)
+    }
+}
+
+/// A stream, ready to run.
+#[derive(Debug)]
+pub struct Opened {
+    /// The stream and its source.
+    pub line: Line,
+    /// What it is.
+    pub about: About,
+    /// What it is recognised with.
+    pub recognition: Recognition,
+}
+
 /// Opens a stream: its source, its encoder and its classes.
 pub fn open(
     stream: &StreamConfig,
-    (events, clock): (&EventsConfig, ClockMode),
+    how: How<'_>,
     senses: &mut Senses<'_>,
-) -> anyhow::Result<Line> {
+) -> anyhow::Result<Opened> {
+    let How {
+        events,
+        clock,
+        budget,
+    } = how;
     let name = &stream.name;
-    let mut open = || -> anyhow::Result<Line> {
+    let mut open = || -> anyhow::Result<Opened> {
         let mut recognition = senses.load(stream.modality()?, stream.pack.as_deref())?;
         if let Some(window_s) = stream.window_s {
             recognition.sense = recognition.sense.with_window_s(window_s)?;
         }
         let sense = &recognition.sense;
         let hop_s = stream.hop_s.unwrap_or_else(|| sense.default_hop_s());
-        let (source, rate_mhz) = open_source(name, &stream.source, sense.encoder())?;
+        let (source, rate_mhz) = open_source(stream, sense.encoder())?;
         if let Some(rate_mhz) = rate_mhz {
             // So that what does not fit is told before anything is heard.
             sense.shape(rate_mhz, hop_s)?;
         }
-        eprintln!(
-            "sensorium: {name}: {}{} in {}; windows of {} every {hop_s} s; frame {:?}",
-            sense.modality(),
-            rate_mhz.map_or_else(String::new, |mhz| format!(", {} Hz", f64::from(mhz) / 1e3)),
-            unit(sense.modality()),
-            sense
-                .window_s()
-                .map_or_else(|| "one frame".to_owned(), |s| format!("{s} s")),
-            stream.frame_id.as_ref().unwrap_or(name),
-        );
+        let about = About {
+            stream: name.clone(),
+            modality: sense.modality(),
+            unit: unit(sense.modality()),
+            rate_hz: rate_mhz.map(|mhz| f64::from(mhz) / 1e3),
+            frame_id: stream.frame_id.as_ref().unwrap_or(name).clone(),
+            pack: recognition.pack_id.clone(),
+            window_s: sense.window_s(),
+            hop_s,
+        };
+        eprintln!("sensorium: {about}");
         let settings = Settings {
             name: name.clone(),
             hop_s,
@@ -56,7 +129,22 @@ pub fn open(
             },
         };
         senses.warn_if_stale(&recognition, &settings);
-        Ok(line(source, settings, &recognition))
+        let is_live = !source.is_recording() && settings.clock == ClockMode::Host;
+        let demand = Demand {
+            hop_s: f64::from(hop_s),
+            longest_hop_s: f64::from(sense.window_s().unwrap_or(LONGEST_STILL_S)),
+            priority: stream.priority.unwrap_or(1.0),
+        };
+        let mut line = line(source, settings, &recognition);
+        // A recording is not to say less where there is less time: it waits.
+        if let (Some(budget), true) = (budget, is_live) {
+            line.stream = line.stream.with_share(budget.share(demand));
+        }
+        Ok(Opened {
+            line,
+            about,
+            recognition,
+        })
     };
     open().with_context(|| format!("stream {name:?}"))
 }
@@ -66,23 +154,32 @@ pub fn line(source: Box<dyn Source>, settings: Settings, recognition: &Recogniti
     let Recognition {
         pack_id,
         sense,
-        bank,
+        slot,
+        ..
     } = recognition.clone();
     Line {
         source,
         clock: settings.clock,
-        stream: Stream::new(settings, sense, bank, pack_id),
+        stream: Stream::new(settings, sense, slot, pack_id),
     }
 }
 
 /// A source, and its rate in millihertz where that is known before the first sample.
 fn open_source(
-    name: &str,
-    config: &SourceConfig,
+    stream: &StreamConfig,
     encoder: &Encoder,
 ) -> anyhow::Result<(Box<dyn Source>, Option<u32>)> {
+    let StreamConfig {
+        name,
+        source: config,
+        ..
+    } = stream;
+    let retry = stream.retry();
     Ok(match config {
-        SourceConfig::Serial { port, baud } => (Box::new(Serial::open(port, *baud)?), None),
+        SourceConfig::Serial { port, baud } => {
+            let serial = Serial::open(port, *baud)?.with_retry(retry);
+            (Box::new(serial), None)
+        }
         SourceConfig::Csv {
             path,
             rate_hz,
@@ -102,7 +199,7 @@ fn open_source(
         SourceConfig::Pcm { path, rate_hz, .. } => {
             let pcm = config.pcm(name)?.context("raw sound")?;
             let rate_mhz = rate_hz.saturating_mul(1000);
-            let pipe = Pipe::open(path, Format::Sound(pcm), rate_mhz)?;
+            let pipe = Pipe::open(path, Format::Sound(pcm), rate_mhz)?.with_retry(retry);
             (Box::new(pipe), Some(rate_mhz))
         }
         SourceConfig::Frames {
@@ -136,10 +233,8 @@ fn open_source(
                     .check_frames(&blank)
                     .with_context(|| format!("{path:?}"))?;
             }
-            (
-                Box::new(Pipe::open(path, format, rate_mhz)?),
-                Some(rate_mhz),
-            )
+            let pipe = Pipe::open(path, format, rate_mhz)?.with_retry(retry);
+            (Box::new(pipe), Some(rate_mhz))
         }
     })
 }
@@ -151,14 +246,14 @@ fn frame_mhz(rate_hz: f32) -> u32 {
 /// Opens several streams, which have to differ in name.
 pub fn open_all(
     streams: &[StreamConfig],
-    how: (&EventsConfig, ClockMode),
+    how: How<'_>,
     senses: &mut Senses<'_>,
-) -> anyhow::Result<Vec<Line>> {
+) -> anyhow::Result<Vec<Opened>> {
     let is_stdin = |stream: &&StreamConfig| stream.source.path().as_os_str() == "-";
     ensure!(
         streams.iter().filter(is_stdin).count() < 2,
         "two streams are read from stdin (\"-\"), which can be but one"
     );
-    let lines = streams.iter().map(|stream| open(stream, how, senses));
-    lines.collect()
+    let opened = streams.iter().map(|stream| open(stream, how, senses));
+    opened.collect()
 }

@@ -8,6 +8,7 @@ use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
 use sensorium_engine::calibrate::file::Calibration;
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::sense::Sense;
+use sensorium_engine::slot::Slot;
 use sensorium_engine::space::Space;
 use sensorium_engine::stream::Settings;
 use sensorium_pack::{Modality, Pack};
@@ -133,8 +134,12 @@ pub struct Recognition {
     pub pack_id: String,
     /// The encoder.
     pub sense: Sense,
-    /// The classes.
-    pub bank: Arc<Bank>,
+    /// The classes, which may change.
+    pub slot: Arc<Slot>,
+    /// Where their words lie.
+    pub space: Arc<Space>,
+    /// The pack, for its own classes.
+    pub pack: Arc<Pack>,
 }
 
 /// What several streams are recognised with; each is loaded once.
@@ -170,13 +175,9 @@ impl<'a> Senses<'a> {
         let Some((path, calibration)) = &self.calibration else {
             return;
         };
-        let Recognition {
-            pack_id,
-            sense,
-            bank,
-        } = recognition;
-        let sense = calibration.sense(sense.modality());
-        let stale = sense.and_then(|s| s.stale(pack_id, bank, settings.hop_s, settings.policy));
+        let (pack_id, bank) = (&recognition.pack_id, recognition.slot.get());
+        let sense = calibration.sense(recognition.sense.modality());
+        let stale = sense.and_then(|s| s.stale(pack_id, &bank, settings.hop_s, settings.policy));
         if let Some(stale) = stale {
             eprintln!(
                 "sensorium: warning: {}: calibration {path:?} promises nothing: {stale}; run \
@@ -211,11 +212,19 @@ impl<'a> Senses<'a> {
         let recognition = Recognition {
             pack_id: pack.id(),
             sense,
-            bank: Arc::new(bank),
+            slot: Slot::new(bank),
+            space: Arc::new(space),
+            pack: Arc::new(pack),
         };
         let path = path.map(Path::to_owned);
         self.loaded.push((path, modality, recognition.clone()));
         Ok(recognition)
+    }
+
+    /// Everything loaded, to be given other classes.
+    pub fn into_loaded(self) -> Vec<Recognition> {
+        let loaded = self.loaded.into_iter();
+        loaded.map(|(.., recognition)| recognition).collect()
     }
 }
 

@@ -152,7 +152,8 @@ fn ports_that_are_not_there() {
 fn a_port_that_is_unplugged() {
     let mut pty = Pty::open().unwrap();
     let port = pty.path().to_str().unwrap().to_owned();
-    let run = std::thread::spawn(move || error(&["run", "--serial", &port, "--json"]));
+    let run =
+        std::thread::spawn(move || error(&["run", "--serial", &port, "--retry-s", "0", "--json"]));
     assert!(pty.wait_for_reader(&AtomicBool::new(false)).unwrap());
     drop(pty);
     let said = run.join().unwrap();

@@ -315,9 +315,9 @@ impl<S: Slots<Sample: Interpolate>> Windower<S> {
             match last {
                 None => scratch[..i].fill(sample),
                 Some((from, before)) => {
-                    for missing in from + 1..i {
-                        let fraction = (missing - from) as f32 / (i - from) as f32;
-                        scratch[missing] = before.interpolate(sample, fraction);
+                    for (nth, missing) in scratch[from + 1..i].iter_mut().enumerate() {
+                        let fraction = (nth + 1) as f32 / (i - from) as f32;
+                        *missing = before.interpolate(sample, fraction);
                     }
                 }
             }

@@ -266,6 +266,22 @@ impl Bank {
         self
     }
 
+    /// With the thresholds that another bank's classes have, where they are the same ones. Scores
+    /// share 1 among all classes, so nothing is promised any more.
+    #[must_use]
+    pub fn with_thresholds_of(mut self, other: &Self) -> Self {
+        let find = |class: &Class| {
+            let at = other.classes.iter().position(|known| known == class)?;
+            let threshold = other.threshold(at)?.clone();
+            Some(ClassThreshold {
+                promised: false,
+                ..threshold
+            })
+        };
+        self.thresholds = self.classes.iter().map(find).collect();
+        self
+    }
+
     /// What `calibrate` found for a class.
     #[must_use]
     pub fn threshold(&self, class: usize) -> Option<&ClassThreshold> {

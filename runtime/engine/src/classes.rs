@@ -78,6 +78,12 @@ pub struct Class {
 }
 
 impl Class {
+    /// Whether it can be recognised with this sense.
+    #[must_use]
+    pub fn is_for(&self, modality: Modality) -> bool {
+        self.modalities.is_empty() || self.modalities.contains(&modality)
+    }
+
     /// Whether a recording that says `label` says this class.
     #[must_use]
     pub fn is_labelled(&self, label: &str) -> bool {
@@ -114,21 +120,27 @@ impl Classes {
     ///
     /// The first thing that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, ClassesError> {
-        let mut file: Self = from_toml(text)?;
-        for class in &mut file.classes {
+        from_toml::<Self>(text)?.checked()
+    }
+
+    /// The same, checked; a class without prompts is prompted by its name.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn checked(mut self) -> Result<Self, ClassesError> {
+        for class in &mut self.classes {
             if class.prompts.is_empty() {
                 class.prompts = vec![class.name.clone()];
             }
         }
-        file.check()?;
-        Ok(file)
+        self.check()?;
+        Ok(self)
     }
 
     /// The classes that can be recognised with this sense.
     pub fn of(&self, modality: Modality) -> impl Iterator<Item = &Class> {
-        self.classes.iter().filter(move |class| {
-            class.modalities.is_empty() || class.modalities.contains(&modality)
-        })
+        { self.classes.iter() }.filter(move |class| class.is_for(modality))
     }
 
     fn check(&self) -> Result<(), ClassesError> {

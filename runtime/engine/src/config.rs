@@ -5,6 +5,8 @@
 //! classes = "classes.toml"     # default: the pack's
 //! calibration = "calibration.toml" # thresholds that `calibrate` found
 //! text_model = "text-model"    # for words that the pack does not know
+//! http = "127.0.0.1:7420"      # streams, events, metrics and classes; default: none
+//! cores = 1.5                  # processor time for recognising; default: all cores
 //! clock = "host"               # or "sample": times from sample numbers, as a replay has them
 //!
 //! [[stream]]
@@ -12,6 +14,8 @@
 //! source = { kind = "serial", port = "/dev/ttyACM0", baud = 921600 }
 //! hop_s = 0.64                 # default: a quarter of the encoder's window
 //! frame_id = "wrist_link"      # where the sensor is mounted; default: the stream's name
+//! priority = 2.0               # its hop is lengthened half as much as others' where cores are short
+//! retry_s = 600.0              # how long a device that went away is waited for; default: for ever
 //!
 //! [[stream]]
 //! name = "recorded"
@@ -47,7 +51,9 @@
 //! max_gap_s = 2.0
 //! ```
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sensorium_core::event::{EventPolicy, MAX_MEDIAN};
 use sensorium_core::feature::ImuUnits;
@@ -59,6 +65,7 @@ use thiserror::Error;
 
 use crate::keys::{TomlError, from_toml};
 use crate::source::pipe::Pixel;
+use crate::source::retry::Retry;
 use crate::stream::ClockMode;
 
 /// Why a configuration cannot be used.
@@ -148,6 +155,10 @@ pub struct Config {
     /// What the times of events mean.
     #[serde(default)]
     pub clock: ClockMode,
+    /// Address of this machine at which classes are told and taken; none by default.
+    pub http: Option<SocketAddr>,
+    /// Cores that recognising may keep busy; all by default.
+    pub cores: Option<f64>,
     /// What to listen to.
     #[serde(rename = "stream", default)]
     pub streams: Vec<StreamConfig>,
@@ -172,6 +183,10 @@ pub struct StreamConfig {
     pub window_s: Option<f32>,
     /// Where the sensor is mounted, in a robot's words; the stream's name by default.
     pub frame_id: Option<String>,
+    /// How much longer others' hops become before its own, where cores are short; 1 by default.
+    pub priority: Option<f64>,
+    /// How long a device that went away is waited for, in seconds; for ever by default.
+    pub retry_s: Option<f64>,
     /// The pack with the encoder of this sense, where it is not that of the others.
     pub pack: Option<PathBuf>,
 }
@@ -187,8 +202,17 @@ impl StreamConfig {
             hop_s: None,
             window_s: None,
             frame_id: None,
+            priority: None,
+            retry_s: None,
             pack: None,
         }
+    }
+
+    /// How long a device that went away is waited for.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        self.retry_s
+            .map_or(Retry::Ever, |s| Retry::For(Duration::from_secs_f64(s)))
     }
 
     /// The sense.
@@ -226,6 +250,10 @@ impl StreamConfig {
         self.hop_s.map_or(Ok(()), check_hop_s)?;
         if let Some(window_s) = self.window_s.filter(|s| !(0.1..=60.0).contains(s)) {
             return Err(out_of_range("window_s", window_s.into(), "0.1 to 60"));
+        }
+        check_retry_s(self.retry_s)?;
+        if let Some(priority) = self.priority.filter(|p| !(0.01..=100.0).contains(p)) {
+            return Err(out_of_range("priority", priority, "0.01 to 100"));
         }
         match &self.source {
             SourceConfig::Serial { .. } => {}
@@ -395,6 +423,7 @@ impl Config {
             stream.check()?;
         }
         config.events.check()?;
+        check_cores(config.cores)?;
         Ok(config)
     }
 }
@@ -558,6 +587,30 @@ pub fn check_score(key: &'static str, score: f32) -> Result<(), ConfigError> {
 pub fn check_rate_hz(rate_hz: Option<f32>) -> Result<(), ConfigError> {
     match rate_hz.filter(|rate_hz| !(25.0..=400.0).contains(rate_hz)) {
         Some(rate_hz) => Err(out_of_range("rate_hz", rate_hz.into(), "25 to 400")),
+        None => Ok(()),
+    }
+}
+
+/// Checks a budget, if there is one.
+///
+/// # Errors
+///
+/// Less than a hundredth of a core, or more than 1024.
+pub fn check_cores(cores: Option<f64>) -> Result<(), ConfigError> {
+    match cores.filter(|cores| !(0.01..=1024.0).contains(cores)) {
+        Some(cores) => Err(out_of_range("cores", cores, "0.01 to 1024")),
+        None => Ok(()),
+    }
+}
+
+/// Checks how long a device is waited for, if anybody says.
+///
+/// # Errors
+///
+/// A time outside 0 to 1 000 000 s.
+pub fn check_retry_s(retry_s: Option<f64>) -> Result<(), ConfigError> {
+    match retry_s.filter(|retry_s| !(0.0..=1e6).contains(retry_s)) {
+        Some(retry_s) => Err(out_of_range("retry_s", retry_s, "0 to 1000000")),
         None => Ok(()),
     }
 }

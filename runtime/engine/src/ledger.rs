@@ -30,6 +30,8 @@ pub struct Ledger {
     pub frames_refused: u64,
     /// How often the node began anew.
     pub reboots: u64,
+    /// How often the device went away.
+    pub disconnects: u64,
 }
 
 impl AddAssign for Ledger {
@@ -41,6 +43,7 @@ impl AddAssign for Ledger {
         self.frames += other.frames;
         self.frames_refused += other.frames_refused;
         self.reboots += other.reboots;
+        self.disconnects += other.disconnects;
     }
 }
 
@@ -57,6 +60,9 @@ impl fmt::Display for Ledger {
         }
         if self.reboots > 0 {
             write!(f, "; {} reboots", self.reboots)?;
+        }
+        if self.disconnects > 0 {
+            write!(f, "; {} disconnects", self.disconnects)?;
         }
         Ok(())
     }
@@ -142,6 +148,11 @@ impl Accountant {
             first: Some(0),
             ..Boot::default()
         };
+    }
+
+    /// The device went away.
+    pub fn disconnect(&mut self) {
+        self.past.disconnects += 1;
     }
 
     /// The link's counts so far.

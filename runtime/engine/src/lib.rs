@@ -10,12 +10,14 @@
 //! threads, files and ports around it.
 
 pub mod bank;
+pub mod budget;
 pub mod calibrate;
 pub mod classes;
 pub mod config;
 pub mod embed;
 pub mod encode;
 pub mod event;
+pub mod health;
 pub mod input;
 pub mod join;
 pub mod keys;
@@ -24,6 +26,7 @@ pub mod pipeline;
 pub mod queue;
 pub mod sense;
 pub mod sink;
+pub mod slot;
 pub mod source;
 pub mod space;
 pub mod stream;

@@ -12,16 +12,20 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::queue::Queue;
+use crate::queue::{Popped, Queue};
 use crate::source::{Feed, Signal, Source, SourceError};
 use crate::stream::{ClockMode, Output, Stream, StreamError, Totals};
 
 /// Samples between a source and its stream, in microseconds: what is live and later than this is
 /// given up.
 const QUEUE_US: u64 = 4_000_000;
+
+/// How often a live stream tells what it did.
+const TELL: Duration = Duration::from_secs(1);
 
 /// Outputs that wait for the caller.
 const OUTPUTS_LEN: usize = 256;
@@ -169,8 +173,8 @@ fn run_line(
     } = line;
     let queue = Queue::new(QUEUE_US);
     let (from_source, from_stream) = thread::scope(|scope| {
-        let is_live = clock == ClockMode::Host && !source.is_recording();
-        let feed = Feed::new(&queue, stop, is_live);
+        let is_live = !source.is_recording();
+        let feed = Feed::new(&queue, stop, is_live && clock == ClockMode::Host);
         let queue = &queue;
         let reader = scope.spawn(move || {
             // Closed however the source ends, or the stream would wait for ever.
@@ -179,7 +183,7 @@ fn run_line(
         });
         let result = {
             let _closing = Closing(queue);
-            consume(queue, &mut stream, outputs)
+            consume((queue, is_live), &mut stream, outputs)
         };
         let read = reader.join().map_err(|_panic| PipelineError::Thread);
         (read.and_then(|read| Ok(read?)), result)
@@ -198,7 +202,7 @@ impl Drop for Closing<'_> {
 }
 
 fn consume(
-    queue: &Queue<Signal>,
+    (queue, is_live): (&Queue<Signal>, bool),
     stream: &mut Stream,
     outputs: &SyncSender<Timed>,
 ) -> Result<(), StreamError> {
@@ -211,11 +215,26 @@ fn consume(
         // The receiver is there until every stream has ended.
         let _ = outputs.send((t_us, output));
     };
+    let mut told = Instant::now();
     loop {
-        let (signal, dropped) = queue.pop();
+        if is_live && told.elapsed() >= TELL {
+            told = Instant::now();
+            say(Output::Totals {
+                stream: stream.name().to_owned(),
+                totals: stream.totals(),
+            });
+        }
+        let (popped, dropped) = queue.pop(stream.patience());
         stream.dropped(dropped);
-        let Some(signal) = signal else {
-            break;
+        let signal = match popped {
+            Popped::Item(signal) => signal,
+            // A recording that is played slowly, or after others, says nothing of a sensor.
+            Popped::Nothing if is_live => {
+                stream.idle(&mut say);
+                continue;
+            }
+            Popped::Nothing => continue,
+            Popped::End => break,
         };
         if let Err(error) = stream.take(signal, &mut say) {
             stream.finish(&mut say);

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// An item of a [`Queue`].
 pub trait Item {
@@ -12,6 +12,17 @@ pub trait Item {
 
     /// Time that its samples span, in microseconds.
     fn span_us(&self) -> u64;
+}
+
+/// What a queue gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Popped<T> {
+    /// The oldest item.
+    Item(T),
+    /// Nothing came while it was waited for.
+    Nothing,
+    /// It is closed, and nothing is left.
+    End,
 }
 
 /// A queue for one producer and one consumer.
@@ -89,17 +100,28 @@ impl<T: Item> Queue<T> {
         true
     }
 
-    /// The oldest item; waits for it, and gives none once the queue is closed and empty. With it
-    /// comes how many samples were given up since the last call.
-    pub fn pop(&self) -> (Option<T>, u64) {
+    /// The oldest item; waits for it, at most so long. With it comes how many samples were given up
+    /// since the last call.
+    pub fn pop(&self, patience: Duration) -> (Popped<T>, u64) {
+        let until = Instant::now() + patience;
         let mut state = self.lock();
         while state.items.is_empty() && !state.closed {
-            state = self.wait(state);
+            let Some(left) = until.checked_duration_since(Instant::now()) else {
+                break;
+            };
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        let item = state.items.pop_front();
-        state.span_us -= item.as_ref().map_or(0, Item::span_us);
+        let popped = match state.items.pop_front() {
+            Some(item) => {
+                state.span_us -= item.span_us();
+                Popped::Item(item)
+            }
+            None if state.closed => Popped::End,
+            None => Popped::Nothing,
+        };
         self.changed.notify_all();
-        (item, std::mem::take(&mut state.dropped))
+        (popped, std::mem::take(&mut state.dropped))
     }
 
     /// Ends the queue: what is in it can still be taken, and nobody waits any more.
@@ -122,6 +144,8 @@ impl<T: Item> Queue<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     #[derive(Debug, PartialEq)]
     enum Thing {
@@ -149,13 +173,15 @@ mod tests {
             assert!(queue.push_or_drop(Thing::Boot) && queue.push_or_drop(thing));
         }
         assert!(queue.push_or_drop(Thing::Block(2)));
-        assert_eq!(queue.pop(), (Some(Thing::Boot), 24));
-        assert_eq!(queue.pop(), (Some(Thing::Boot), 0));
-        assert_eq!(queue.pop(), (Some(Thing::Boot), 0));
-        assert_eq!(queue.pop(), (Some(Thing::Block(4)), 0));
-        assert_eq!(queue.pop(), (Some(Thing::Block(2)), 0));
+        assert_eq!(queue.pop(PATIENCE), (Popped::Item(Thing::Boot), 24));
+        assert_eq!(queue.pop(PATIENCE), (Popped::Item(Thing::Boot), 0));
+        assert_eq!(queue.pop(PATIENCE), (Popped::Item(Thing::Boot), 0));
+        assert_eq!(queue.pop(PATIENCE), (Popped::Item(Thing::Block(4)), 0));
+        assert_eq!(queue.pop(PATIENCE), (Popped::Item(Thing::Block(2)), 0));
+        let nothing = queue.pop(Duration::from_millis(1));
+        assert_eq!(nothing, (Popped::Nothing, 0));
         queue.close();
-        assert_eq!(queue.pop(), (None, 0));
+        assert_eq!(queue.pop(PATIENCE), (Popped::End, 0));
         assert!(!queue.push_or_wait(Thing::Boot) && !queue.push_or_drop(Thing::Boot));
     }
 
@@ -169,9 +195,9 @@ mod tests {
                 }
                 queue.close();
             });
-            std::iter::from_fn(|| match queue.pop() {
-                (Some(Thing::Block(samples)), 0) => Some(samples),
-                (None, 0) => None,
+            std::iter::from_fn(|| match queue.pop(PATIENCE) {
+                (Popped::Item(Thing::Block(samples)), 0) => Some(samples),
+                (Popped::End, 0) => None,
                 other => panic!("{other:?}"),
             })
             .collect()

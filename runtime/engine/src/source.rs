@@ -14,6 +14,7 @@ pub mod csv;
 pub mod node;
 pub mod pipe;
 pub mod replay;
+pub mod retry;
 pub mod serial;
 
 use std::path::PathBuf;
@@ -105,6 +106,10 @@ pub enum Signal {
     },
     /// What the link has carried so far.
     Frames(DecodeCounts),
+    /// The device was unplugged, or its writer left; it is waited for.
+    Gone,
+    /// Samples came that are no numbers, and are not passed on.
+    NotFinite,
 }
 
 /// Samples that follow each other.

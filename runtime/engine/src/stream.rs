@@ -2,6 +2,7 @@
 //! what it is told and nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sensorium_core::clock::{Clock, ClockState, HostTime};
 use sensorium_core::event::{EventPolicy, EventTracker, Observation, Report};
@@ -10,14 +11,24 @@ use sensorium_core::window::{WindowCounts, WindowShape};
 use thiserror::Error;
 
 use crate::bank::Bank;
+use crate::budget::Share;
+use crate::classes::Class;
 use crate::encode::{EncodeError, Encoder};
 use crate::event::{Event, Names, Times, Told, event_id};
+use crate::health::{Bad, Fault, Monitor};
 use crate::ledger::{Accountant, Ledger};
 use crate::sense::{Sense, SenseError, View, Windows};
+use crate::slot::Slot;
 use crate::source::{Block, Signal};
 
 /// Windows with less of their samples say more about the gap than about the sensor.
 const MIN_COVERAGE: f32 = 0.8;
+
+/// A sensor of which nothing comes for this long is degraded.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Longest that a slow sensor is waited for.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a stream cannot go on.
 #[derive(Debug, Error)]
@@ -82,6 +93,31 @@ pub enum Output {
     Window(Scored),
     /// An event began, goes on or is over.
     Event(Event),
+    /// The sensor is degraded, or well again.
+    Health(Health),
+    /// Windows are scored more or less often, to keep to the budget.
+    Pace {
+        /// Name of the stream.
+        stream: String,
+        /// From one scored window to the next, in seconds.
+        hop_s: f32,
+    },
+    /// What a live stream did so far, once a second.
+    Totals {
+        /// Name of the stream.
+        stream: String,
+        /// What it did.
+        totals: Totals,
+    },
+}
+
+/// How a sensor is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Name of the stream.
+    pub stream: String,
+    /// What is wrong, if anything; its events are withheld meanwhile.
+    pub fault: Option<Fault>,
 }
 
 /// What a stream did.
@@ -95,13 +131,21 @@ pub struct Totals {
     pub thin: u64,
     /// Windows that were not scored, because nothing in them could be measured.
     pub blank: u64,
+    /// Windows that were not scored, because the sensor was degraded.
+    pub withheld: u64,
+    /// Windows that were not scored, to keep to the budget.
+    pub skipped: u64,
+    /// Longest that it was from one scored window to the next for that, in hops.
+    pub longest_stride: u32,
+    /// Processor time of all that were scored; not counted without a budget.
+    pub spent: Duration,
 }
 
 impl Totals {
     /// Windows that were scored.
     #[must_use]
     pub fn scored(&self) -> u64 {
-        self.windows.made - self.thin - self.blank
+        self.windows.made - self.thin - self.blank - self.withheld - self.skipped
     }
 }
 
@@ -110,10 +154,15 @@ pub struct Stream {
     settings: Settings,
     names: Names,
     sense: Sense,
+    slot: Arc<Slot>,
     bank: Arc<Bank>,
+    pace: Pace,
     windows: Option<Windows>,
     past_windows: WindowCounts,
     unscored: Unscored,
+    monitor: Monitor,
+    /// The fault that was told last.
+    told: Option<Fault>,
     trackers: Vec<Tracker>,
     clock: Clock,
     books: Accountant,
@@ -124,6 +173,18 @@ pub struct Stream {
 struct Unscored {
     thin: u64,
     blank: u64,
+    withheld: u64,
+    skipped: u64,
+}
+
+/// What a stream has to do with the budget.
+#[derive(Debug, Default)]
+struct Pace {
+    share: Option<Share>,
+    /// The stride that was told last.
+    told: u32,
+    longest: u32,
+    spent: Duration,
 }
 
 /// One class in this stream.
@@ -131,6 +192,15 @@ struct Unscored {
 struct Tracker {
     events: EventTracker,
     told: Option<Told>,
+}
+
+impl Tracker {
+    fn new(settings: &Settings, bank: &Bank, class: usize) -> Self {
+        Self {
+            events: EventTracker::new(bank.policy(class, settings.policy)),
+            told: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Stream {
@@ -142,13 +212,11 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    /// A stream that has been told nothing. `pack_id` names the encoder's pack in events.
+    /// A stream that has been told nothing, and compares with the classes in `slot`. `pack_id` names
+    /// the encoder's pack in events.
     #[must_use]
-    pub fn new(settings: Settings, sense: Sense, bank: Arc<Bank>, pack_id: String) -> Self {
-        let tracker = |class: usize| Tracker {
-            events: EventTracker::new(bank.policy(class, settings.policy)),
-            told: None,
-        };
+    pub fn new(settings: Settings, sense: Sense, slot: Arc<Slot>, pack_id: String) -> Self {
+        let bank = slot.get();
         Self {
             names: Names {
                 stream: settings.name.clone(),
@@ -156,16 +224,59 @@ impl Stream {
                 bank: bank.id().to_owned(),
                 modality: sense.modality(),
             },
-            trackers: (0..bank.classes().len()).map(tracker).collect(),
+            trackers: (0..bank.classes().len())
+                .map(|class| Tracker::new(&settings, &bank, class))
+                .collect(),
+            monitor: Monitor::new(sense.modality()),
+            told: None,
             settings,
             sense,
+            slot,
             bank,
+            pace: Pace::default(),
             windows: None,
             past_windows: WindowCounts::default(),
             unscored: Unscored::default(),
             clock: Clock::new(),
             books: Accountant::new(),
         }
+    }
+
+    /// The same, keeping to its share of a budget: then what it says depends on what it costs, too.
+    #[must_use]
+    pub fn with_share(mut self, share: Share) -> Self {
+        self.pace.share = Some(share);
+        self
+    }
+
+    /// Compares with the classes that are there now. What goes on of a class that is no more, or is
+    /// another now, ends.
+    fn look_at_classes(&mut self, say: &mut dyn FnMut(Output)) {
+        let bank = self.slot.get();
+        if Arc::ptr_eq(&bank, &self.bank) {
+            return;
+        }
+        let reporter = Reporter::of(self.settings.clock, &self.clock, &self.names);
+        let known = self.bank.classes().iter().zip(self.trackers.drain(..));
+        let mut kept = Vec::new();
+        for (class, mut tracker) in known {
+            if bank.classes().contains(class) {
+                kept.push((class, tracker));
+                continue;
+            }
+            let reports = tracker.events.finish();
+            reporter.tell(&mut tracker, &class.name, reports, say);
+        }
+        let tracker = |(index, class): (usize, &Class)| {
+            let at = kept.iter().position(|(known, _)| *known == class);
+            at.map_or_else(
+                || Tracker::new(&self.settings, &bank, index),
+                |at| kept.swap_remove(at).1,
+            )
+        };
+        self.trackers = bank.classes().iter().enumerate().map(tracker).collect();
+        bank.id().clone_into(&mut self.names.bank);
+        self.bank = bank;
     }
 
     /// Its name.
@@ -186,6 +297,10 @@ impl Stream {
             windows,
             thin: self.unscored.thin,
             blank: self.unscored.blank,
+            withheld: self.unscored.withheld,
+            skipped: self.unscored.skipped,
+            longest_stride: self.pace.longest,
+            spent: self.pace.spent,
         }
     }
 
@@ -209,6 +324,7 @@ impl Stream {
                 self.finish(say);
                 self.clock.boot(boot_id);
                 self.books.reboot();
+                self.monitor.restart();
                 if let Some(windows) = &mut self.windows {
                     windows.restart();
                 }
@@ -219,8 +335,56 @@ impl Stream {
                 dropped,
             } => self.books.node_counts(t_dev_us, sampled, dropped),
             Signal::Frames(counts) => self.books.frames(counts),
+            Signal::Gone => {
+                self.books.disconnect();
+                self.monitor.fail(Fault::Gone);
+            }
+            Signal::NotFinite => self.monitor.fail(Fault::NotFinite),
         }
+        self.tell_health(say);
         Ok(())
+    }
+
+    /// How long the next sample of a live sensor is waited for.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let three = |windows: &Windows| {
+            let rate_hz = f64::from(windows.shape().rate_mhz) / 1000.0;
+            Duration::from_secs_f64(3.0 / rate_hz)
+        };
+        let three = self.windows.as_ref().map_or(Duration::ZERO, three);
+        three.clamp(PATIENCE, LONGEST_PATIENCE)
+    }
+
+    /// Nothing came for as long as it was waited for.
+    pub fn idle(&mut self, say: &mut dyn FnMut(Output)) {
+        // Who is gone cannot send.
+        if self.monitor.fault() != Some(Fault::Gone) {
+            self.monitor.fail(Fault::Absent);
+        }
+        self.tell_health(say);
+    }
+
+    /// What is wrong with the sensor, if anything.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        self.monitor.fault()
+    }
+
+    /// Says what is wrong, if that is news, and ends what was going on until then.
+    fn tell_health(&mut self, say: &mut dyn FnMut(Output)) {
+        let fault = self.monitor.fault();
+        if fault == self.told {
+            return;
+        }
+        if self.told.is_none() {
+            self.finish(say);
+        }
+        self.told = fault;
+        say(Output::Health(Health {
+            stream: self.settings.name.clone(),
+            fault,
+        }));
     }
 
     /// Ends what is going on: the source has ended.
@@ -239,6 +403,8 @@ impl Stream {
             self.clock.observe(block.time_us(count - 1), t_host_ns);
         }
         self.fit_windows(block.rate_mhz)?;
+        self.monitor.take(&block);
+        self.look_at_classes(say);
         let Some(windows) = &mut self.windows else {
             return Ok(());
         };
@@ -250,6 +416,8 @@ impl Stream {
             reporter: Reporter::of(self.settings.clock, &self.clock, &self.names),
             trackers: &mut self.trackers,
             unscored: &mut self.unscored,
+            bad: self.monitor.bad(),
+            pace: &mut self.pace,
             failed: None,
         };
         let taken = windows.push(block, |view| scorer.score(&view, say));
@@ -287,6 +455,8 @@ struct Scorer<'a> {
     reporter: Reporter<'a>,
     trackers: &'a mut [Tracker],
     unscored: &'a mut Unscored,
+    bad: Bad,
+    pace: &'a mut Pace,
     failed: Option<EncodeError>,
 }
 
@@ -299,7 +469,30 @@ impl Scorer<'_> {
             self.unscored.thin += 1;
             return;
         }
-        let embedding = match self.encoder.embed_excerpt(window.excerpt) {
+        // What a degraded sensor gave is as good as missing.
+        let well = 1.0 - self.bad.share_of(window.t_start_us, window.t_end_us);
+        let coverage = window.coverage * well;
+        if coverage < MIN_COVERAGE {
+            self.unscored.withheld += 1;
+            return;
+        }
+        let hop_s = self.shape.hop as f32 * 1000.0 / self.shape.rate_mhz as f32;
+        let stride = match self.pace.turn(|stride| {
+            say(Output::Pace {
+                stream: self.stream.to_owned(),
+                hop_s: hop_s * stride as f32,
+            });
+        }) {
+            Some(stride) => stride,
+            None => {
+                self.unscored.skipped += 1;
+                return;
+            }
+        };
+        let embedding = match self
+            .pace
+            .spend(|| self.encoder.embed_excerpt(window.excerpt))
+        {
             Ok(embedding) => embedding,
             Err(error) if error.is_of_measurement() => {
                 self.unscored.blank += 1;
@@ -314,7 +507,8 @@ impl Scorer<'_> {
             .bank
             .scores(&embedding, self.encoder.scoring().temperature);
         let centre_us = window.t_start_us.midpoint(window.t_end_us);
-        let hop_us = self.shape.hop as u64 * 1_000_000_000 / u64::from(self.shape.rate_mhz);
+        let hop = self.shape.hop as u64 * u64::from(stride);
+        let hop_us = hop * 1_000_000_000 / u64::from(self.shape.rate_mhz);
         let speaks_from_us = centre_us.saturating_sub(hop_us / 2);
         let speaks_to_us = speaks_from_us.saturating_add(hop_us);
         say(Output::Window(Scored {
@@ -323,7 +517,7 @@ impl Scorer<'_> {
             t_end_us: window.t_end_us,
             speaks_from_us,
             speaks_to_us,
-            coverage: window.coverage,
+            coverage,
             scores: scores.clone(),
         }));
         for (index, class) in self.bank.classes().iter().enumerate() {
@@ -333,10 +527,35 @@ impl Scorer<'_> {
                 t_end_us: speaks_to_us,
                 score: scores[index],
                 margin: scores[index] - second(&scores, index),
-                coverage: window.coverage,
+                coverage,
             });
             self.reporter.tell(tracker, &class.name, reports, say);
         }
+    }
+}
+
+impl Pace {
+    /// One window of how many is scored, if this is the one; says so where that is news.
+    fn turn(&mut self, say: impl FnOnce(u32)) -> Option<u32> {
+        let Some(share) = &mut self.share else {
+            return Some(1);
+        };
+        let stride = share.stride();
+        if self.told.max(1) != stride {
+            say(stride);
+        }
+        self.told = stride;
+        self.longest = self.longest.max(stride);
+        share.takes().then_some(stride)
+    }
+
+    fn spend<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let Some(share) = &self.share else {
+            return work();
+        };
+        let (done, cost) = share.spend(work);
+        self.spent += cost;
+        done
     }
 }
 

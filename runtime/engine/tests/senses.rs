@@ -10,6 +10,7 @@ use sensorium_core::event::EventPolicy;
 use sensorium_engine::bank::{Bank, CompiledClasses};
 use sensorium_engine::embed::Recorded;
 use sensorium_engine::sense::Sense;
+use sensorium_engine::slot::Slot;
 use sensorium_engine::source::{Block, Frame, Samples, Signal};
 use sensorium_engine::space::Space;
 use sensorium_engine::stream::{ClockMode, Output, Scored, Settings, Stream, Totals};
@@ -41,6 +42,7 @@ struct Rig {
     stream: Stream,
     sense: Sense,
     bank: Arc<Bank>,
+    slot: Arc<Slot>,
 }
 
 fn rig(modality: Modality, front_end: &'static str, words: &'static [&'static str]) -> Rig {
@@ -54,7 +56,7 @@ fn rig(modality: Modality, front_end: &'static str, words: &'static [&'static st
     let space = Space::load(&pack, sense.encoder().space()).unwrap();
     let classes = pack.member(&pack.manifest().classes).unwrap();
     let classes = CompiledClasses::parse(std::str::from_utf8(classes).unwrap(), &space).unwrap();
-    let bank = Arc::new(Bank::new(&classes, modality).unwrap());
+    let slot = Slot::new(Bank::new(&classes, modality).unwrap());
     let settings = Settings {
         name: "a".to_owned(),
         hop_s: 0.25,
@@ -62,9 +64,10 @@ fn rig(modality: Modality, front_end: &'static str, words: &'static [&'static st
         clock: ClockMode::Sample,
     };
     Rig {
-        stream: Stream::new(settings, sense.clone(), bank.clone(), pack.id()),
+        bank: slot.get(),
+        stream: Stream::new(settings, sense.clone(), slot.clone(), pack.id()),
         sense,
-        bank,
+        slot,
     }
 }
 
@@ -83,9 +86,10 @@ impl Rig {
                 t_host_ns: None,
             };
             index += count;
-            let mut say = |output| match output {
-                Output::Window(scored) => windows.push(scored),
-                Output::Event(_) => {}
+            let mut say = |output| {
+                if let Output::Window(scored) = output {
+                    windows.push(scored);
+                }
             };
             self.stream.take(Signal::Block(block), &mut say).unwrap();
         }
@@ -243,12 +247,78 @@ fn clips_of_frames() {
 fn what_holds_no_measurement_is_not_scored_and_ends_nothing() {
     let mut rig = rig(Modality::Depth, CLIP, &["before", "after"]);
     let mut frames = frames(16, 4, &mut 5);
-    for frame in &mut frames[4..10] {
+    // Too short for a sensor to be called blind: two of four frames in each half second.
+    for frame in &mut frames[6..10] {
         frame.fill(0);
     }
     let (windows, totals) = rig.windows(8_000, as_samples(&frames, (2, 2)));
-    assert_eq!((windows.len(), totals.blank, totals.scored()), (5, 2, 5));
+    assert_eq!((windows.len(), totals.blank, totals.scored()), (6, 1, 6));
     // Samples of another sense are no samples.
     let (_, totals) = rig.windows(8_000, vec![Samples::Sound(vec![0.0; 3])]);
     assert_eq!(totals.ledger.dropped, 3);
+}
+
+#[test]
+fn a_thousand_changes_of_the_classes_lose_no_window() {
+    let mut rig = rig(Modality::Audio, AUDIO, &["low", "high"]);
+    let tiny = Tiny {
+        modality: Modality::Audio,
+        front_end: AUDIO,
+        words: &["low", "high"],
+    };
+    let pack = Pack::from_bytes(&tiny_pack(&[tiny])).unwrap();
+    let space = Space::load(&pack, rig.sense.encoder().space()).unwrap();
+    let bank = |text: &str| {
+        let classes = CompiledClasses::parse(text, &space).unwrap();
+        Bank::new(&classes, Modality::Audio).unwrap()
+    };
+    let texts = [
+        "[[class]]\nname = 'low'",
+        "[[class]]\nname = 'low'\n[[class]]\nname = 'high'",
+        "[[class]]\nname = 'hum'\nprompts = ['low']\n[[class]]\nname = 'low'\n\
+         [[class]]\nname = 'hiss'\nprompts = ['high']",
+    ];
+    let (mut state, mut changes, mut windows) = (6, 0, 0);
+    let mut going_on = Vec::new();
+    // Blocks of 10 ms, half a minute of them.
+    for block in 0..3000u64 {
+        if random(&mut state) < 0.4 {
+            changes += 1;
+            rig.slot.set(bank(texts[changes % texts.len()]));
+        }
+        let sample = |n: u64| (n as f32 * 0.1).sin() * 0.2 + 0.01 * random(&mut state);
+        let index = block * 160;
+        let signal = Signal::Block(Block {
+            index,
+            t_us: time_us(index, 16_000_000),
+            rate_mhz: 16_000_000,
+            offsets_us: None,
+            samples: Samples::Sound((index..index + 160).map(sample).collect()),
+            t_host_ns: None,
+        });
+        let now = rig.slot.get();
+        let mut say = |output| match output {
+            // The very next window has a score for each class that is there now.
+            Output::Window(scored) => {
+                windows += 1;
+                assert_eq!(scored.scores.len(), now.classes().len());
+            }
+            Output::Event(event) if event.is_end() => going_on.retain(|id| *id != event.id),
+            Output::Event(event) => {
+                assert_eq!(event.bank, now.id());
+                assert!(now.classes().iter().any(|class| class.name == event.class));
+                going_on.push(event.id);
+            }
+            other => panic!("{other:?}"),
+        };
+        rig.stream.take(signal, &mut say).unwrap();
+    }
+    assert!(changes > 1000, "{changes}");
+    // Half a second is a window, a quarter a hop.
+    assert_eq!(windows, 119);
+    assert_eq!(rig.stream.totals().scored(), 119);
+    let mut last = Vec::new();
+    rig.stream.finish(&mut |output| last.push(output));
+    going_on.dedup();
+    assert_eq!(last.len(), going_on.len());
 }

@@ -11,6 +11,7 @@ use sensorium_engine::sink::{JsonLines, Sink};
 use sensorium_engine::source::csv::Recording;
 use sensorium_engine::source::node::NodeReader;
 use sensorium_engine::source::replay::Replay;
+use sensorium_engine::source::retry::Retry;
 use sensorium_engine::source::serial::Serial;
 use sensorium_engine::source::{Samples, Signal, Source, SourceError};
 use sensorium_engine::stream::{ClockMode, Output};
@@ -32,7 +33,7 @@ fn run(source: Box<dyn Source>) -> (String, Summary) {
     let (mut summaries, written) =
         pipeline::run(vec![line], &AtomicBool::new(false), |output| match output {
             Output::Event(event) => lines.event(&event),
-            Output::Window(_) => Ok(()),
+            _ => Ok(()),
         });
     written.unwrap();
     (String::from_utf8(lines.0).unwrap(), summaries.remove(0))
@@ -192,6 +193,53 @@ fn a_port_that_goes_away_ends_its_events_and_is_an_error() {
         ledger.sampled,
         ledger.received + ledger.lost + ledger.dropped
     );
+}
+
+#[test]
+fn a_port_that_comes_back_goes_on_where_the_node_is() {
+    let samples = walk();
+    let settings = Settings::at_rate_mhz(WALK_RATE_MHZ);
+    let (stop, mut bytes) = (AtomicBool::new(false), Vec::new());
+    let link = Blocking::new(&mut bytes, &stop);
+    simulate(samples[..6000].iter().copied(), &settings, link, &stop);
+    // What the node sends while nobody listens is lost: a tenth of it.
+    let (pulled, plugged) = (bytes.len() * 4 / 10, bytes.len() * 5 / 10);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node");
+    let plug = || {
+        let pty = Pty::open().unwrap();
+        let _not_there = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(pty.path(), &path).unwrap();
+        pty
+    };
+    let pty = plug();
+    let port = Serial::open(&path, 115_200).unwrap();
+    let port = port.with_retry(Retry::For(PATIENCE));
+    let (lines, summary) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = pty.writer().unwrap();
+            write_slowly(&mut writer, &bytes[..pulled]);
+            pty.wait_until_drained(PATIENCE).unwrap();
+            drop((writer, pty));
+            let pty = plug();
+            let mut writer = pty.writer().unwrap();
+            write_slowly(&mut writer, &bytes[plugged..]);
+            pty.wait_until_drained(PATIENCE).unwrap();
+        });
+        run(Box::new(port))
+    });
+    summary.result.unwrap();
+    let ledger = summary.totals.ledger;
+    assert_eq!(
+        (ledger.sampled, ledger.disconnects, ledger.reboots),
+        (6000, 1, 0)
+    );
+    assert_eq!(ledger.sampled, ledger.received + ledger.lost);
+    assert!((500..800).contains(&ledger.lost), "{ledger}");
+    let (starts, ends) = starts_and_ends(&lines);
+    assert!(starts.len() > 2);
+    assert_eq!(starts, ends);
 }
 
 /// Writes all of it, however often the port is full.

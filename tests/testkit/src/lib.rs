@@ -4,12 +4,11 @@
 mod onnx;
 mod tiny;
 
-use std::sync::Arc;
-
 use sensorium_core::ImuSample;
 use sensorium_core::event::EventPolicy;
 use sensorium_engine::bank::{Bank, CompiledClasses};
 use sensorium_engine::sense::Sense;
+use sensorium_engine::slot::Slot;
 use sensorium_engine::source::csv::Recording;
 use sensorium_engine::space::Space;
 use sensorium_engine::stream::{ClockMode, Settings, Stream};
@@ -59,7 +58,7 @@ pub fn stream(name: &str) -> Stream {
             policy: EventPolicy::default(),
             clock: ClockMode::Sample,
         };
-        Ok(Stream::new(settings, sense, Arc::new(bank), pack.id()))
+        Ok(Stream::new(settings, sense, Slot::new(bank), pack.id()))
     };
     match build() {
         Ok(stream) => stream,

@@ -94,6 +94,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     );
     let (options, hop_s, events) = configured(args)?;
     let sense = Senses::new(&options).load(Modality::Imu, None)?;
+    let bank = sense.slot.get();
     let hop_s = hop_s.unwrap_or_else(|| sense.sense.default_hop_s());
     let scoring = sense.sense.encoder().scoring();
     let policy = events.policy(scoring);
@@ -102,12 +103,12 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
     let background = listen_to_all(args, &sense, hop_s, policy)?;
     let mut found = Vec::new();
-    for (index, class) in sense.bank.classes().iter().enumerate() {
+    for (index, class) in bank.classes().iter().enumerate() {
         let goal = Goal {
             per_hour: class.false_alarms_per_hour.map_or(budget, f64::from),
             lowest,
         };
-        let policy = sense.bank.policy(index, policy);
+        let policy = bank.policy(index, policy);
         let threshold = background.threshold(index, policy, goal);
         found.push(Found {
             class: &class.name,
@@ -125,7 +126,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         senses: vec![SenseCalibration {
             modality: Modality::Imu,
             pack: sense.pack_id.clone(),
-            bank: sense.bank.id().to_owned(),
+            bank: bank.id().to_owned(),
             hop_s,
             median_windows: policy.median_windows,
             classes: thresholds.collect(),
@@ -215,12 +216,13 @@ fn listen_to(
     let recording = Recording::open(path, args.units)?;
     let rate_mhz = rate_mhz(&recording, args.rate_hz).with_context(|| format!("{path:?}"))?;
     let timeline = Timeline::of(&recording, rate_mhz);
+    let bank = sense.slot.get();
     let source = Box::new(Replay::new(recording, rate_mhz, None));
     let lines = vec![line(source, settings, sense)];
     let summaries = listen_until(lines, stop, |output| {
         if let Output::Window(scored) = output {
             let window = (scored.t_start_us, scored.t_end_us);
-            let present = timeline.as_ref().map(|t| t.classes_in(window, &sense.bank));
+            let present = timeline.as_ref().map(|t| t.classes_in(window, &bank));
             background.push(&scored, present.unwrap_or_default());
         }
         Ok(())

@@ -54,15 +54,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         "sensorium: {title}, {seconds:.0} s, with {}",
         recognition.pack_id
     );
-    let names: Vec<&str> = recognition
-        .bank
-        .classes()
-        .iter()
-        .map(|c| c.name.as_str())
-        .collect();
+    let bank = recognition.slot.get();
+    let names: Vec<&str> = bank.classes().iter().map(|c| c.name.as_str()).collect();
     eprintln!("sensorium: listening for: {}", names.join(", "));
 
-    let mut truth = Truth::new(&recording, rate_mhz, Arc::clone(&recognition.bank));
+    let mut truth = Truth::new(&recording, rate_mhz, Arc::clone(&bank));
     let settings = Settings {
         name: "demo".to_owned(),
         hop_s: recognition.sense.default_hop_s(),
@@ -72,7 +68,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let source = Box::new(Replay::new(recording, rate_mhz, args.recording.speed));
     let lines = vec![line(source, settings, &recognition)];
 
-    let mut now = Now::new(Arc::clone(&recognition.bank));
+    let mut now = Now::new(Arc::clone(&bank));
     let mut sink: Box<dyn Sink + '_> = if args.json {
         Box::new(JsonLines(out))
     } else {
@@ -90,6 +86,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
                 now.clear();
                 sink.event(&event)?;
             }
+            Output::Health(_) | Output::Pace { .. } | Output::Totals { .. } => {}
         }
         Ok(())
     });

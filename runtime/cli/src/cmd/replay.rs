@@ -12,7 +12,7 @@ use sensorium_engine::stream::ClockMode;
 
 use super::run::Events;
 use crate::inputs::{Cameras, named, recording};
-use crate::open::open_all;
+use crate::open::{How, open_all};
 use crate::sense::{Options, Senses};
 
 /// Name what happens in recordings: the same events each time, merged by time.
@@ -111,8 +111,13 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let clock = match args.clock {
         ReplayClock::Sample => ClockMode::Sample,
     };
-    let how = (&EventsConfig::default(), clock);
+    let how = How {
+        events: &EventsConfig::default(),
+        clock,
+        budget: None,
+    };
     let senses = Senses::new(&args.sense).calibrated(args.calibration.as_deref());
-    let lines = open_all(&streams, how, &mut senses?)?;
-    args.events.write(lines, out)
+    let opened = open_all(&streams, how, &mut senses?)?;
+    let lines = opened.into_iter().map(|opened| opened.line).collect();
+    args.events.write(lines, out, |_| ())
 }

@@ -2,21 +2,30 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use sensorium_engine::config::{Config, EventsConfig, SourceConfig, StreamConfig};
+use sensorium_engine::budget::Budget;
+use sensorium_engine::config::{
+    Config, EventsConfig, SourceConfig, StreamConfig, check_cores, check_retry_s,
+};
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::sink::{Human, JsonLines, Sink};
 use sensorium_engine::stream::{ClockMode, Output};
 use sensorium_pack::Modality;
 
+use crate::http::{self, Board};
 use crate::inputs::{Cameras, is_pipe, named};
 use crate::listen::{exit_code, listen};
-use crate::open::open_all;
+use crate::open::{How, open_all};
+use crate::roster::Roster;
 use crate::sense::{Options, Senses};
+use crate::watch;
 
 /// Listen to sensors and name what happens.
 #[derive(Debug, clap::Args)]
@@ -51,6 +60,18 @@ pub struct Args {
     /// Speed of the port, in bits per second.
     #[arg(long, default_value_t = 921_600, conflicts_with = "config")]
     baud: u32,
+    /// How long a port or FIFO that went away is waited for, in seconds; for ever by default.
+    #[arg(long, value_name = "SECONDS", conflicts_with = "config")]
+    retry_s: Option<f64>,
+    /// Tell and take classes by HTTP at this address of this machine, such as 127.0.0.1:7420: GET
+    /// /streams, /classes, /events, /metrics, PUT and DELETE /classes/NAME; overrides the
+    /// configuration.
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+    /// Cores that recognising may keep busy, such as 0.5; all by default. Where they do not suffice,
+    /// windows are scored less often; overrides the configuration.
+    #[arg(long, value_name = "CORES")]
+    cores: Option<f64>,
     /// What the times of events mean; overrides the configuration.
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
@@ -69,7 +90,8 @@ Examples:
   sensorium run --serial /dev/ttyACM0
   arecord -q -t raw -f S16_LE -r 16000 | sensorium run --audio - --rate-hz 16000 --pack sense.pack
   sensorium run --serial /dev/ttyACM0 --thermal /run/thermal --frame-hz 9 --frame-size 32x24 --json
-  sensorium run --config robot.toml";
+  sensorium run --config robot.toml --classes classes.toml --http 127.0.0.1:7420
+  curl -X PUT 127.0.0.1:7420/classes/knocking -d '{\"prompts\": [\"someone knocks at a door\"]}'";
 
 /// Where events go.
 #[derive(Debug, Clone, clap::Args)]
@@ -109,15 +131,46 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         text_model: args.sense.text_model.clone().or(config.text_model),
     };
     let clock = args.clock.map_or(config.clock, ClockMode::from);
+    check_cores(args.cores)?;
+    let all = || thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+    let budget = Budget::new(args.cores.or(config.cores).unwrap_or_else(all));
+    let how = How {
+        events: &config.events,
+        clock,
+        budget: Some(&budget),
+    };
     let calibration = args.calibration.as_ref().or(config.calibration.as_ref());
     let mut senses = Senses::new(&options).calibrated(calibration.map(PathBuf::as_path))?;
-    let lines = open_all(&config.streams, (&config.events, clock), &mut senses)?;
-    args.events.write(lines, out)
+    let opened = open_all(&config.streams, how, &mut senses)?;
+    let is_recorded = opened
+        .iter()
+        .all(|opened| opened.line.source.is_recording());
+    let roster = Arc::new(Roster::new(options.classes.clone(), senses.into_loaded()));
+    let board = Arc::new(Board::default());
+    let mut lines = Vec::new();
+    for opened in opened {
+        board.add(opened.about, opened.recognition);
+        lines.push(opened.line);
+    }
+    // What is recorded gives the same events each time: nothing changes while it is played.
+    if let (Some(path), false) = (&options.classes, is_recorded) {
+        watch::classes(path.clone(), Arc::clone(&roster));
+    }
+    if let Some(address) = args.http.or(config.http) {
+        let address = http::serve(address, roster, Arc::clone(&board))?;
+        eprintln!("sensorium: listening at http://{address}");
+    }
+    args.events.write(lines, out, |output| board.hear(output))
 }
 
 impl Events {
-    /// Runs streams and writes their events.
-    pub fn write(&self, lines: Vec<Line>, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    /// Runs streams and writes their events; `hear` is told all that they say.
+    pub fn write(
+        &self,
+        lines: Vec<Line>,
+        out: &mut impl Write,
+        hear: impl Fn(&Output),
+    ) -> anyhow::Result<ExitCode> {
         let mut file = match &self.out {
             Some(path) => {
                 let created = File::create(path).with_context(|| format!("writing {path:?}"))?;
@@ -132,6 +185,7 @@ impl Events {
         };
         let mut events = 0;
         let summaries = listen(lines, |output| {
+            hear(&output);
             if let Output::Event(event) = output {
                 events += 1;
                 match &mut file {
@@ -163,6 +217,10 @@ fn config(args: &Args) -> anyhow::Result<Config> {
     let audio = args.audio.iter().map(|path| audio(args, path));
     let mut streams = serial.chain(audio).collect::<anyhow::Result<Vec<_>>>()?;
     streams.extend(args.cameras.streams(Some(1.0))?);
+    check_retry_s(args.retry_s)?;
+    for stream in &mut streams {
+        stream.retry_s = args.retry_s;
+    }
     ensure!(
         !streams.is_empty(),
         "nothing to listen to: give --serial PORT, --audio PATH, --thermal PATH, --depth PATH or \
@@ -174,6 +232,8 @@ fn config(args: &Args) -> anyhow::Result<Config> {
         calibration: None,
         text_model: None,
         clock: ClockMode::Host,
+        http: None,
+        cores: None,
         streams: named(streams, args.stream.as_deref())?,
         events: EventsConfig::default(),
     })

@@ -101,7 +101,11 @@ impl NodeReader {
         say: &mut impl FnMut(Signal),
     ) {
         let finite = samples.iter().all(ImuSample::is_finite);
-        if samples.is_empty() || index < self.next_index || !finite {
+        if samples.is_empty() || index < self.next_index {
+            return;
+        }
+        if !finite {
+            say(Signal::NotFinite);
             return;
         }
         self.next_index = index.saturating_add(samples.len() as u64);

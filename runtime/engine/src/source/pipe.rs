@@ -9,6 +9,7 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
@@ -16,6 +17,7 @@ use sensorium_media::{NumberArray, Numbers, Pcm};
 use sensorium_wire::sample_time_us;
 use serde::Deserialize;
 
+use super::retry::Retry;
 use super::serial::now_ns;
 use super::{Block, Feed, Frame, Samples, Signal, Source, SourceError};
 
@@ -145,6 +147,31 @@ pub struct Pipe {
     kind: Kind,
     format: Format,
     rate_mhz: u32,
+    retry: Retry,
+}
+
+/// How far a pipe has been read.
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    /// Number of the next sample.
+    index: u64,
+    /// When the last byte came, in nanoseconds of the host's clock; none before the first.
+    newest_ns: Option<i64>,
+    /// Whether the writer left since.
+    is_gone: bool,
+}
+
+impl Progress {
+    /// The number of the first of `count` samples that were taken by now, after a writer was gone.
+    fn resumed(self, count: u64, now_ns: i64, rate_mhz: u32) -> u64 {
+        let Some(newest_ns) = self.newest_ns else {
+            return self.index;
+        };
+        let gap_ns = u128::from(now_ns.saturating_sub(newest_ns).unsigned_abs());
+        let missed = gap_ns * u128::from(rate_mhz) / 1_000_000_000_000;
+        let missed = u64::try_from(missed).unwrap_or(u64::MAX);
+        self.index.saturating_add(missed.saturating_sub(count))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +182,7 @@ enum Kind {
 }
 
 impl Pipe {
-    /// Opens a pipe; `-` is stdin.
+    /// Opens a pipe; `-` is stdin. It ends when its first writer leaves.
     ///
     /// # Errors
     ///
@@ -172,7 +199,33 @@ impl Pipe {
             kind,
             format,
             rate_mhz,
+            retry: Retry::For(Duration::ZERO),
         })
+    }
+
+    /// The same, but a FIFO waits for another writer when one leaves.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Whether another writer may come.
+    fn is_waited_for(&self) -> bool {
+        self.kind == Kind::Fifo && self.retry != Retry::For(Duration::ZERO)
+    }
+
+    /// Waits for the next writer, once the last one left. Returns whether there may be one.
+    fn wait_for_writer(&mut self, feed: Feed<'_>) -> bool {
+        let mut backoff = self.retry.begin();
+        while backoff.wait(feed) {
+            // Opened anew, it is not at its end before a writer came and left.
+            if let Ok((file, kind)) = open(&self.path) {
+                (self.file, self.kind) = (file, kind);
+                return true;
+            }
+        }
+        false
     }
 
     /// Waits for bytes and reads them; none if there are none yet, 0 at the end.
@@ -223,17 +276,28 @@ impl Source for Pipe {
             move |source| SourceError::Pipe { path, source }
         };
         let sample = self.format.bytes();
+        let is_sound = matches!(self.format, Format::Sound(_));
         let mut bytes = vec![0; sample.max(CHUNK / sample * sample)];
-        let (mut filled, mut index) = (0, 0);
+        let (mut filled, mut progress) = (0, Progress::default());
         while !feed.is_stopped() {
             let read = self.read(&mut bytes[filled..]);
             match read.map_err(broken(&self.path))? {
                 None => continue,
-                Some(0) => break,
+                Some(0) => {
+                    // A part of a sample is none, and another writer begins with a whole one.
+                    filled = 0;
+                    let is_news = !std::mem::replace(&mut progress.is_gone, true);
+                    if !self.is_waited_for() || is_news && !feed.push(Signal::Gone) {
+                        break;
+                    }
+                    if !self.wait_for_writer(feed) {
+                        break;
+                    }
+                    continue;
+                }
                 Some(read) => filled += read,
             }
-            let is_sound = matches!(self.format, Format::Sound(_));
-            if is_sound && index == 0 && bytes[..filled].starts_with(WAV) {
+            if is_sound && progress.index == 0 && bytes[..filled].starts_with(WAV) {
                 return Err(SourceError::NotRaw { path: self.path });
             }
             let whole = filled / sample * sample;
@@ -241,16 +305,20 @@ impl Source for Pipe {
                 continue;
             }
             let samples = self.format.samples(&bytes[..whole]);
-            let count = samples.len() as u64;
+            let (count, now_ns) = (samples.len() as u64, now_ns());
+            if std::mem::take(&mut progress.is_gone) {
+                progress.index = progress.resumed(count, now_ns, self.rate_mhz);
+            }
             let block = Block {
-                index,
-                t_us: sample_time_us(index, self.rate_mhz),
+                index: progress.index,
+                t_us: sample_time_us(progress.index, self.rate_mhz),
                 rate_mhz: self.rate_mhz,
                 offsets_us: None,
                 samples,
-                t_host_ns: (!self.is_recording()).then(now_ns),
+                t_host_ns: (!self.is_recording()).then_some(now_ns),
             };
-            index += count;
+            progress.index = progress.index.saturating_add(count);
+            progress.newest_ns = Some(now_ns);
             bytes.copy_within(whole..filled, 0);
             filled -= whole;
             if !feed.push(Signal::Block(block)) {
@@ -266,7 +334,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicBool;
 
-    use crate::queue::Queue;
+    use crate::queue::{Popped, Queue};
 
     /// What a pipe says of a file's bytes.
     fn blocks(bytes: &[u8], format: Format) -> (Vec<Block>, Result<(), SourceError>) {
@@ -276,8 +344,9 @@ mod tests {
         let (queue, stop) = (Queue::new(u64::MAX), AtomicBool::new(false));
         let result = Box::new(pipe).run(Feed::new(&queue, &stop, false));
         queue.close();
-        let block = || match queue.pop().0? {
-            Signal::Block(block) => Some(block),
+        let block = || match queue.pop(Duration::ZERO).0 {
+            Popped::Item(Signal::Block(block)) => Some(block),
+            Popped::End => None,
             other => panic!("{other:?}"),
         };
         (std::iter::from_fn(block).collect(), result)
@@ -323,6 +392,20 @@ mod tests {
             pixels,
             [Numbers::U16(vec![1, 2]), Numbers::U16(vec![256, 9])]
         );
+    }
+
+    #[test]
+    fn what_a_writer_missed_is_known_by_the_clock() {
+        let progress = Progress {
+            index: 500,
+            newest_ns: Some(7_000_000_000),
+            is_gone: true,
+        };
+        // Two seconds at 1 kHz, of which the last 100 samples have come.
+        assert_eq!(progress.resumed(100, 9_000_000_000, 1_000_000), 2400);
+        // A clock that was set back invents nothing but what the gap could be.
+        assert_eq!(progress.resumed(100, 7_000_000_000, 1_000_000), 500);
+        assert_eq!(Progress::default().resumed(100, 9, 1_000_000), 0);
     }
 
     #[test]
