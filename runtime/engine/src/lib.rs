@@ -16,6 +16,8 @@ pub mod config;
 pub mod embed;
 pub mod encode;
 pub mod event;
+pub mod example;
+pub mod fuse;
 pub mod input;
 pub mod keys;
 pub mod ledger;

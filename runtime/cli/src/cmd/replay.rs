@@ -9,9 +9,11 @@ use sensorium_core::feature::ImuUnits;
 use sensorium_engine::config::{
     DEFAULT_HOP_S, EventsConfig, check_hop_s, check_rate_hz, check_speed,
 };
+use sensorium_engine::fuse::{Fuser, MERGE_WITHIN_S};
 use sensorium_engine::stream::{ClockMode, Settings};
+use sensorium_pack::Modality;
 
-use super::run::{Events, line};
+use super::run::{Events, check_senses, line};
 use crate::listen::open_replay;
 use crate::sense::{ImuSense, Options};
 
@@ -97,5 +99,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         },
     };
     let lines = vec![line(Box::new(source), settings, &sense)];
-    args.events.write(lines, out)
+    let fuser = Fuser::new(sense.bank.classes(), MERGE_WITHIN_S);
+    check_senses(&fuser, &[Modality::Imu])?;
+    args.events.write(lines, fuser, out)
 }

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use sensorium_engine::config::{Config, DEFAULT_HOP_S, EventsConfig, SourceConfig, StreamConfig};
+use sensorium_engine::fuse::{Fuser, MERGE_WITHIN_S};
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::sink::{Human, JsonLines, Sink};
 use sensorium_engine::source::Source;
@@ -21,6 +22,23 @@ use crate::sense::{ImuSense, Options};
 /// Listen to sensors and name what happens.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    #[command(flatten)]
+    listen: Listen,
+    /// What the times of events mean; overrides the configuration.
+    #[arg(long, value_enum)]
+    clock: Option<ClockArg>,
+    /// Thresholds that `calibrate` wrote; the pack's by default.
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    #[command(flatten)]
+    events: Events,
+    #[command(flatten)]
+    sense: Options,
+}
+
+/// What to listen to.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Listen {
     /// The configuration; see `docs/configuration.md`.
     #[arg(long, value_name = "FILE", required_unless_present = "serial")]
     config: Option<PathBuf>,
@@ -38,16 +56,6 @@ pub struct Args {
     /// Without a configuration: speed of the port, in bits per second.
     #[arg(long, default_value_t = 921_600, conflicts_with = "config")]
     baud: u32,
-    /// What the times of events mean; overrides the configuration.
-    #[arg(long, value_enum)]
-    clock: Option<ClockArg>,
-    /// Thresholds that `calibrate` wrote; the pack's by default.
-    #[arg(long, value_name = "FILE")]
-    calibration: Option<PathBuf>,
-    #[command(flatten)]
-    events: Events,
-    #[command(flatten)]
-    sense: Options,
 }
 
 /// Where events go.
@@ -81,7 +89,7 @@ impl From<ClockArg> for ClockMode {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let config = config(args)?;
+    let config = args.listen.config()?;
     let options = Options {
         pack: args.sense.pack.clone().or(config.pack),
         classes: args.sense.classes.clone().or(config.classes),
@@ -109,7 +117,21 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         };
         lines.push(line(source, settings, &sense));
     }
-    args.events.write(lines, out)
+    let fuser = Fuser::new(
+        sense.bank.classes(),
+        config.events.merge_within_s.unwrap_or(MERGE_WITHIN_S),
+    );
+    let senses: Vec<Modality> = config.streams.iter().map(|s| s.modality).collect();
+    check_senses(&fuser, &senses)?;
+    args.events.write(lines, fuser, out)
+}
+
+/// Refuses classes that could never be told of.
+pub fn check_senses(fuser: &Fuser, senses: &[Modality]) -> anyhow::Result<()> {
+    if let Some((class, lacking)) = fuser.lacking(senses) {
+        bail!("class {class:?} needs {lacking} to agree, and no stream is {lacking}");
+    }
+    Ok(())
 }
 
 /// A stream of this sense.
@@ -128,7 +150,12 @@ pub fn line(source: Box<dyn Source>, settings: Settings, sense: &ImuSense) -> Li
 
 impl Events {
     /// Runs streams and writes their events.
-    pub fn write(&self, lines: Vec<Line>, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    pub fn write(
+        &self,
+        lines: Vec<Line>,
+        mut fuser: Fuser,
+        out: &mut impl Write,
+    ) -> anyhow::Result<ExitCode> {
         let mut file = match &self.out {
             Some(path) => {
                 let created = File::create(path).with_context(|| format!("writing {path:?}"))?;
@@ -143,7 +170,10 @@ impl Events {
         };
         let mut events = 0;
         let summaries = listen(lines, |output| {
-            if let Output::Event(event) = output {
+            let Output::Event(event) = output else {
+                return Ok(());
+            };
+            for event in fuser.take(event) {
                 events += 1;
                 match &mut file {
                     Some(file) => file.event(&event)?,
@@ -156,30 +186,34 @@ impl Events {
     }
 }
 
-fn config(args: &Args) -> anyhow::Result<Config> {
-    if let Some(path) = &args.config {
-        return Config::open(path).with_context(|| format!("configuration {path:?}"));
+impl Listen {
+    /// The configuration that is named, or that of one node.
+    pub fn config(&self) -> anyhow::Result<Config> {
+        if let Some(path) = &self.config {
+            return Config::open(path).with_context(|| format!("configuration {path:?}"));
+        }
+        Ok(Config {
+            pack: None,
+            classes: None,
+            calibration: None,
+            text_model: None,
+            clock: ClockMode::Host,
+            streams: vec![StreamConfig {
+                name: self.stream.clone(),
+                modality: Modality::Imu,
+                source: SourceConfig::Serial {
+                    port: self.serial.clone().unwrap_or_default(),
+                    baud: self.baud,
+                },
+                hop_s: DEFAULT_HOP_S,
+            }],
+            events: EventsConfig::default(),
+        })
     }
-    Ok(Config {
-        pack: None,
-        classes: None,
-        calibration: None,
-        text_model: None,
-        clock: ClockMode::Host,
-        streams: vec![StreamConfig {
-            name: args.stream.clone(),
-            modality: Modality::Imu,
-            source: SourceConfig::Serial {
-                port: args.serial.clone().unwrap_or_default(),
-                baud: args.baud,
-            },
-            hop_s: DEFAULT_HOP_S,
-        }],
-        events: EventsConfig::default(),
-    })
 }
 
-fn open_source(name: &str, source: &SourceConfig) -> anyhow::Result<Box<dyn Source>> {
+/// Opens the source of a stream.
+pub fn open_source(name: &str, source: &SourceConfig) -> anyhow::Result<Box<dyn Source>> {
     Ok(match source {
         SourceConfig::Serial { port, baud } => Box::new(Serial::open(port, *baud)?),
         SourceConfig::Csv {
