@@ -6,6 +6,7 @@ pub mod classify;
 pub mod demo;
 pub mod doctor;
 pub mod embed;
+pub mod enroll;
 pub mod pack;
 pub mod replay;
 pub mod run;

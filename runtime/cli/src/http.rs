@@ -165,6 +165,8 @@ fn parse(name: String, body: &[u8]) -> anyhow::Result<Class> {
     let file = Classes {
         classes: vec![class],
         background: Background::default(),
+        something_else: Default::default(),
+        temperature: Default::default(),
     };
     file.checked()?.classes.pop().context("no class")
 }

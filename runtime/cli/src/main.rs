@@ -40,6 +40,7 @@ enum Command {
     /// Score files against classes.
     Classify(cmd::classify::Args),
     Calibrate(cmd::calibrate::Args),
+    Enroll(cmd::enroll::Args),
     /// Work on class files.
     #[command(subcommand)]
     Classes(cmd::classes::Command),
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Embed(args) => cmd::embed::run(&args),
         Command::Classify(args) => cmd::classify::run(&args, &mut out),
         Command::Calibrate(args) => cmd::calibrate::run(&args, &mut out),
+        Command::Enroll(args) => cmd::enroll::run(&args),
         Command::Classes(command) => cmd::classes::run(&command),
         Command::Pack(command) => cmd::pack::run(&command, &mut out),
         Command::Doctor(args) => cmd::doctor::run(&args, &mut out),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use sensorium_engine::bank::{Bank, BankError, CompiledClasses};
+use sensorium_engine::bank::{Bank, BankError, CompiledClasses, Place, is_compiled};
 use sensorium_engine::calibrate::file::Calibration;
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::sense::Sense;
@@ -57,12 +57,18 @@ pub fn load_classes(
     modality: Modality,
     path: Option<&Path>,
 ) -> anyhow::Result<CompiledClasses> {
-    let parse = |text: &str| CompiledClasses::parse_for(text, space, modality);
     match path {
         Some(path) => {
+            let place = Place {
+                folder: path.parent().unwrap_or(Path::new("")),
+                pack: Some(pack),
+                modality: Some(modality),
+            };
             let text = std::fs::read_to_string(path).map_err(BankError::from);
-            let parsed =
-                text.and_then(|text| Ok((parse(&text)?, text.trim_start().starts_with('{'))));
+            let parsed = text.and_then(|text| {
+                let compiled = CompiledClasses::parse_in(&text, space, place)?;
+                Ok((compiled, is_compiled(&text)))
+            });
             let (compiled, is_compiled) = parsed.with_context(|| format!("classes {path:?}"))?;
             if !is_compiled {
                 warn_of_doubts(space, &compiled)?;
@@ -73,7 +79,14 @@ pub fn load_classes(
             let member = &pack.manifest().classes;
             let text = std::str::from_utf8(pack.member(member)?);
             text.map_err(anyhow::Error::from)
-                .and_then(|text| Ok(parse(text)?))
+                .and_then(|text| {
+                    let place = Place {
+                        pack: Some(pack),
+                        modality: Some(modality),
+                        ..Place::default()
+                    };
+                    Ok(CompiledClasses::parse_in(text, space, place)?)
+                })
                 .with_context(|| format!("member {member:?} of the pack"))
         }
     }
@@ -231,7 +244,7 @@ impl<'a> Senses<'a> {
 /// Says of which typed words the pack's text tower cannot know much.
 pub fn warn_of_doubts(space: &Space, compiled: &CompiledClasses) -> anyhow::Result<()> {
     let classes = compiled.classes.classes.iter();
-    let prompts = classes.flat_map(|class| &class.prompts);
+    let prompts = classes.flat_map(|class| class.prompts.iter().chain(&class.not));
     for prompt in prompts.chain(&compiled.classes.background.prompts) {
         warn_of_doubt(space, prompt)?;
     }

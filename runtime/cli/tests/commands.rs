@@ -308,6 +308,7 @@ fn help_is_there_for_every_command() {
         "embed",
         "classify",
         "calibrate",
+        "enroll",
         "classes",
         "pack",
         "doctor",

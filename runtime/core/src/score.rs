@@ -25,6 +25,34 @@ pub fn softmax(cosines: &mut [f32], temperature: f32) {
     }
 }
 
+/// Lets rows speak against one class alone: what the class keeps of its score is what it would have,
+/// had these rows taken part in the softmax. `score` is the class's; `rest` is the score and
+/// `rest_cosine` the cosine of any row that did take part.
+///
+/// # Examples
+///
+/// ```
+/// use sensorium_core::score::{against, softmax};
+///
+/// let mut scores = [0.5, 0.4];
+/// softmax(&mut scores, 0.1);
+/// let found = against(scores[0], (scores[1], 0.4), [0.6, 0.3], 0.1);
+/// let mut together = [0.5, 0.4, 0.6, 0.3];
+/// softmax(&mut together, 0.1);
+/// assert!((found - together[0]).abs() < 1e-6);
+/// ```
+#[must_use]
+pub fn against(
+    score: f32,
+    (rest, rest_cosine): (f32, f32),
+    cosines: impl IntoIterator<Item = f32>,
+    temperature: f32,
+) -> f32 {
+    // In units of the softmax's sum; beyond all bounds they leave nothing of the score.
+    let weight = |cosine: f32| rest * libm::expf((cosine - rest_cosine) / temperature);
+    score / (1.0 + cosines.into_iter().map(weight).sum::<f32>())
+}
+
 /// The best class of a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Best {

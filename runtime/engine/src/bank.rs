@@ -1,16 +1,20 @@
 //! Classes as vectors, ready to be compared with.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use sensorium_core::bank::ClassBank;
 use sensorium_core::event::EventPolicy;
-use sensorium_core::score::{best, softmax};
-use sensorium_pack::{Modality, sha256_hex};
+use sensorium_core::score::{against, best, softmax};
+use sensorium_kernels::dot_f32;
+use sensorium_pack::npy::{Array, NpyError};
+use sensorium_pack::{Modality, Pack, sha256_hex};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::calibrate::file::{ClassThreshold, SenseCalibration};
 use crate::classes::{Class, Classes, ClassesError};
+use crate::example::{ExampleError, embed_example, mean_vector};
 use crate::space::{Space, SpaceError};
 
 /// What a compiled class file says it is.
@@ -64,7 +68,7 @@ pub enum BankError {
         rows: usize,
         /// Length of the worst of them.
         len: usize,
-        /// Classes and background prompts in the file.
+        /// Classes, background prompts and prompts of `not` in the file.
         expected_rows: usize,
         /// Dimensions of the space.
         dim: usize,
@@ -78,6 +82,56 @@ pub enum BankError {
     /// Words have no embedding.
     #[error(transparent)]
     Space(#[from] SpaceError),
+    /// Examples have none.
+    #[error("class {class:?}")]
+    Example {
+        /// The class.
+        class: String,
+        /// What is wrong with them.
+        source: Box<ExampleError>,
+    },
+    /// The mean of the background cannot be read.
+    #[error("[background] means, {path:?}")]
+    Mean {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NpyError,
+    },
+    /// The mean of the background is not of this space.
+    #[error(
+        "[background] means, {path:?} has shape {actual:?}, expected [rows, {dim}] of finite numbers"
+    )]
+    MeanShape {
+        /// The file.
+        path: PathBuf,
+        /// Its shape.
+        actual: Vec<usize>,
+        /// Dimensions of the space.
+        dim: usize,
+    },
+}
+
+/// Where a class file is, and what can be made there of what it refers to.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Where the files are that it names.
+    pub folder: &'a Path,
+    /// Whose encoders embed examples; without one, these must be class files.
+    pub pack: Option<&'a Pack>,
+    /// The one sense that the classes are wanted for; all of them, if none: the words of others may
+    /// be known in other spaces only.
+    pub modality: Option<Modality>,
+}
+
+impl Default for Place<'_> {
+    fn default() -> Self {
+        Self {
+            folder: Path::new(""),
+            pack: None,
+            modality: None,
+        }
+    }
 }
 
 /// A class file with the vectors of its words: what `classes build` writes, so that the device
@@ -93,23 +147,38 @@ pub struct CompiledClasses {
     pub fingerprint: String,
     /// The class file.
     pub classes: Classes,
-    /// A vector for each class, then one for each background prompt.
+    /// A vector for each class, then one for each background prompt, then one for each prompt of
+    /// `not`, class by class.
     pub vectors: Vec<Vec<f32>>,
+    /// What is subtracted from the embeddings of each sense.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub means: BTreeMap<Modality, Vec<f32>>,
 }
 
 impl CompiledClasses {
-    /// Embeds the words of a class file.
+    /// Embeds the words and examples of a class file.
     ///
     /// # Errors
     ///
-    /// Words that the space cannot embed.
-    pub fn build(classes: Classes, space: &Space) -> Result<Self, SpaceError> {
-        let of_classes = classes.classes.iter().map(|class| class.prompts.as_slice());
-        let of_background = classes.background.prompts.chunks(1);
-        let vectors = of_classes
-            .chain(of_background)
-            .map(|prompts| space.class_vector(prompts))
-            .collect::<Result<_, _>>()?;
+    /// Words that the space cannot embed, or files that cannot be used.
+    pub fn build(mut classes: Classes, space: &Space, place: Place<'_>) -> Result<Self, BankError> {
+        if let Some(modality) = place.modality {
+            classes.classes.retain(|class| class.is_for(modality));
+            let means = &mut classes.background.means;
+            means.retain(|of, _| *of == modality);
+        }
+        let of_classes = classes.classes.iter();
+        let of_classes = of_classes.map(|class| class_vector(class, space, place));
+        let word = |prompt: &String| space.class_vector(std::slice::from_ref(prompt));
+        let against = classes.classes.iter().flat_map(|class| &class.not);
+        let others = classes.background.prompts.iter().chain(against);
+        let others = others.map(|prompt| word(prompt).map_err(BankError::from));
+        let vectors = of_classes.chain(others).collect::<Result<_, _>>()?;
+        let mean = |(modality, path): (&Modality, &PathBuf)| {
+            Ok::<_, BankError>((*modality, background_mean(path, space)?))
+        };
+        let means = classes.background.means.iter().map(mean);
+        let means = means.collect::<Result<_, _>>()?;
         Ok(Self {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -117,33 +186,37 @@ impl CompiledClasses {
             fingerprint: space.fingerprint(),
             classes,
             vectors,
+            means,
         })
     }
 
-    /// Reads `classes.toml` or what was compiled from one, whichever the file holds.
+    /// Reads `classes.toml` or what was compiled from one, whichever the file holds; what it refers
+    /// to is in its folder.
     ///
     /// # Errors
     ///
     /// A file that is neither, is for another space, or holds words that the space cannot embed.
-    pub fn open(path: &Path, space: &Space) -> Result<Self, BankError> {
-        Self::parse(&std::fs::read_to_string(path)?, space)
+    pub fn open(
+        path: &Path,
+        space: &Space,
+        pack: &Pack,
+        modality: Option<Modality>,
+    ) -> Result<Self, BankError> {
+        let place = Place {
+            folder: path.parent().unwrap_or(Path::new("")),
+            pack: Some(pack),
+            modality,
+        };
+        Self::parse_in(&std::fs::read_to_string(path)?, space, place)
     }
 
-    /// As [`parse`](Self::parse), but of `classes.toml` only the classes for one sense: the words of
-    /// others may be known in other spaces only.
+    /// As [`open`](Self::open), from memory, without a pack for examples.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub fn parse_for(text: &str, space: &Space, modality: Modality) -> Result<Self, BankError> {
-        if text.trim_start().starts_with('{') {
-            return Self::parse(text, space);
-        }
-        let mut classes = Classes::parse(text)?;
-        classes
-            .classes
-            .retain(|class| class.modalities.is_empty() || class.modalities.contains(&modality));
-        Ok(Self::build(classes, space)?)
+    pub fn parse(text: &str, space: &Space) -> Result<Self, BankError> {
+        Self::parse_in(text, space, Place::default())
     }
 
     /// As [`open`](Self::open), from memory.
@@ -151,9 +224,10 @@ impl CompiledClasses {
     /// # Errors
     ///
     /// As [`open`](Self::open).
-    pub fn parse(text: &str, space: &Space) -> Result<Self, BankError> {
-        if !text.trim_start().starts_with('{') {
-            return Ok(Self::build(Classes::parse(text)?, space)?);
+    pub fn parse_in(text: &str, space: &Space, place: Place<'_>) -> Result<Self, BankError> {
+        if !is_compiled(text) {
+            let classes = Classes::parse_in(text, place.folder)?;
+            return Self::build(classes, space, place);
         }
         /// Only what says whether the rest can be understood.
         #[derive(Deserialize)]
@@ -189,9 +263,14 @@ impl CompiledClasses {
                 expected_fingerprint,
             });
         }
-        let expected_rows = self.classes.classes.len() + self.classes.background.prompts.len();
+        let against: usize = { self.classes.classes.iter() }
+            .map(|class| class.not.len())
+            .sum();
+        let expected_rows =
+            self.classes.classes.len() + self.classes.background.prompts.len() + against;
         let dim = space.dim();
-        let wrong = self.vectors.iter().map(Vec::len).find(|&len| len != dim);
+        let all = self.vectors.iter().chain(self.means.values());
+        let wrong = all.map(Vec::len).find(|&len| len != dim);
         if wrong.is_some() || self.vectors.len() != expected_rows {
             return Err(BankError::Vectors {
                 rows: self.vectors.len(),
@@ -204,6 +283,64 @@ impl CompiledClasses {
     }
 }
 
+/// Whether a class file is a compiled one.
+#[must_use]
+pub fn is_compiled(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
+
+/// The vector of a class: of its words, of its examples, or of both in equal parts.
+fn class_vector(class: &Class, space: &Space, place: Place<'_>) -> Result<Vec<f32>, BankError> {
+    let in_words = match class.prompts[..] {
+        [] => None,
+        _ => Some(space.class_vector(&class.prompts)?),
+    };
+    let by_example = || -> Result<Vec<f32>, ExampleError> {
+        let mut rows = Vec::new();
+        // A class with examples has one sense: that was checked.
+        for (path, modality) in class.examples.iter().zip(class.modalities.iter().cycle()) {
+            rows.extend(embed_example(path, *modality, space, place.pack)?);
+        }
+        let mean = mean_vector(rows.iter().map(Vec::as_slice))?;
+        mean_vector(in_words.iter().chain([&mean]).map(Vec::as_slice))
+    };
+    match (&in_words, class.examples.is_empty()) {
+        (Some(words), true) => Ok(words.clone()),
+        _ => by_example().map_err(|source| BankError::Example {
+            class: class.name.clone(),
+            source: Box::new(source),
+        }),
+    }
+}
+
+/// The mean of the rows of an array of embeddings.
+fn background_mean(path: &Path, space: &Space) -> Result<Vec<f32>, BankError> {
+    let array = Array::open(path).map_err(|source| BankError::Mean {
+        path: path.to_owned(),
+        source,
+    })?;
+    let dim = space.dim();
+    let is_finite = array.values.iter().all(|value| value.is_finite());
+    let rows = match array.shape[..] {
+        [rows, columns] if rows > 0 && columns == dim && is_finite => rows,
+        _ => {
+            return Err(BankError::MeanShape {
+                path: path.to_owned(),
+                actual: array.shape,
+                dim,
+            });
+        }
+    };
+    let mut mean = vec![0.0; dim];
+    for row in array.rows() {
+        let share = row.iter().map(|value| value / rows as f32);
+        mean.iter_mut()
+            .zip(share)
+            .for_each(|(sum, share)| *sum += share);
+    }
+    Ok(mean)
+}
+
 /// The classes of one sense as rows, those of the background last.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bank {
@@ -211,6 +348,12 @@ pub struct Bank {
     rows: Vec<f32>,
     dim: usize,
     id: String,
+    /// The part of each cosine that is the local background's; of none, if nothing is subtracted.
+    offsets: Vec<f32>,
+    /// What speaks against one class: its place, the row, the offset.
+    against: Vec<(usize, Vec<f32>, f32)>,
+    something_else: Option<f32>,
+    temperature: Option<f32>,
     /// Of each class, if it was calibrated.
     thresholds: Vec<Option<ClassThreshold>>,
 }
@@ -222,35 +365,65 @@ impl Bank {
     ///
     /// [`BankError::NoClass`] if there is none.
     pub fn new(compiled: &CompiledClasses, modality: Modality) -> Result<Self, BankError> {
-        let all = &compiled.classes.classes;
-        let wanted: Vec<&Class> = compiled.classes.of(modality).collect();
-        let mut classes = Vec::new();
-        let mut rows = Vec::new();
-        for (class, vector) in all.iter().zip(&compiled.vectors) {
-            if wanted.contains(&class) {
-                classes.push(class.clone());
-                rows.extend_from_slice(vector);
+        let file = &compiled.classes;
+        let mean = compiled.means.get(&modality);
+        let offset = |row: &[f32]| mean.map_or(0.0, |mean| dot_f32(mean, row));
+        let (of_classes, others) = compiled.vectors.split_at(file.classes.len());
+        let (of_background, of_not) = others.split_at(file.background.prompts.len());
+        let mut of_not = of_not.iter();
+        let (mut classes, mut rows, mut against) = (Vec::new(), Vec::new(), Vec::new());
+        for (class, vector) in file.classes.iter().zip(of_classes) {
+            let not = of_not.by_ref().take(class.not.len());
+            if !class.is_for(modality) {
+                not.for_each(drop);
+                continue;
             }
+            let place = classes.len();
+            against.extend(not.map(|row| (place, row.clone(), offset(row))));
+            classes.push(class.clone());
+            rows.extend_from_slice(vector);
         }
         if classes.is_empty() {
             return Err(BankError::NoClass { modality });
         }
-        let background = compiled.vectors.iter().skip(all.len());
-        rows.extend(background.flatten());
+        rows.extend(of_background.iter().flatten());
         let dim = compiled.vectors.first().map_or(0, Vec::len);
-        let mut bytes: Vec<u8> = rows.iter().flat_map(|v| v.to_le_bytes()).collect();
-        for class in &classes {
-            bytes.extend(class.name.as_bytes());
-            bytes.push(0);
-        }
-        let id = sha256_hex(&bytes)[..12].to_owned();
-        Ok(Self {
+        let offsets = match mean {
+            Some(_) => rows.chunks_exact(dim.max(1)).map(offset).collect(),
+            None => Vec::new(),
+        };
+        let mut bank = Self {
             thresholds: vec![None; classes.len()],
             classes,
             rows,
             dim,
-            id,
-        })
+            id: String::new(),
+            offsets,
+            against,
+            something_else: file.something_else.get(&modality).copied(),
+            temperature: file.temperature.get(&modality).copied(),
+        };
+        bank.id = bank.hash();
+        Ok(bank)
+    }
+
+    /// Of all that scores are made of.
+    fn hash(&self) -> String {
+        let against = self.against.iter().flat_map(|(place, row, offset)| {
+            let numbers = row.iter().chain([offset]).copied();
+            numbers.chain([*place as f32])
+        });
+        let scales = [self.something_else, self.temperature];
+        let scales = scales.iter().enumerate();
+        let scales = scales.filter_map(|(n, value)| value.map(|value| [n as f32, value]));
+        let rows = self.rows.iter().chain(&self.offsets).copied();
+        let numbers = rows.chain(against).chain(scales.flatten());
+        let mut bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+        for class in &self.classes {
+            bytes.extend(class.name.as_bytes());
+            bytes.push(0);
+        }
+        sha256_hex(&bytes)[..12].to_owned()
     }
 
     /// The same classes with the thresholds that `calibrate` found, where it knows their names.
@@ -320,17 +493,34 @@ impl Bank {
         Some((&self.classes[best.class].name, best.score))
     }
 
-    /// The score of each class, then of each background prompt; all sum to 1.
+    /// The score of each class, then of each background prompt, then of something else if the class
+    /// file has it; all sum to 1, less what prompts of `not` take. The class file's temperature goes
+    /// before the one given.
     ///
     /// # Panics
     ///
     /// If the embedding is of another space.
     #[must_use]
     pub fn scores(&self, embedding: &[f32], temperature: f32) -> Vec<f32> {
-        let mut scores: Vec<f32> = ClassBank::new(self.dim, &self.rows)
+        let temperature = self.temperature.unwrap_or(temperature);
+        let mut cosines: Vec<f32> = ClassBank::new(self.dim, &self.rows)
             .map(|bank| bank.cosines(embedding).collect())
             .unwrap_or_default();
+        for (cosine, offset) in cosines.iter_mut().zip(&self.offsets) {
+            *cosine -= offset;
+        }
+        cosines.extend(self.something_else);
+        let mut scores = cosines.clone();
         softmax(&mut scores, temperature);
+        let Some(top) = best(&scores) else {
+            return scores;
+        };
+        let rest = (top.score, cosines[top.class]);
+        for (class, score) in scores.iter_mut().take(self.classes.len()).enumerate() {
+            let mine = self.against.iter().filter(|(of, _, _)| *of == class);
+            let cosines = mine.map(|(_, row, offset)| dot_f32(row, embedding) - offset);
+            *score = against(*score, rest, cosines, temperature);
+        }
         scores
     }
 }

@@ -49,6 +49,7 @@
 //! cool_down_s = 0.0
 //! update_every_s = 5.0
 //! max_gap_s = 2.0
+//! merge_within_s = 1.0         # what several streams tell of is one event; 0: never
 //! ```
 
 use std::net::SocketAddr;
@@ -378,6 +379,8 @@ pub struct EventsConfig {
     pub update_every_s: Option<f32>,
     /// A longer stretch without a scored window ends what was going on.
     pub max_gap_s: Option<f32>,
+    /// Events of one class from several streams are one if they are no further apart; 0: never.
+    pub merge_within_s: Option<f32>,
 }
 
 fn default_format() -> String {
@@ -545,6 +548,7 @@ impl EventsConfig {
             ("cool_down_s", self.cool_down_s),
             ("update_every_s", self.update_every_s),
             ("max_gap_s", self.max_gap_s),
+            ("merge_within_s", self.merge_within_s),
         ];
         for (key, value) in durations {
             if let Some(seconds) = value.filter(|seconds| !(0.0..=86_400.0).contains(seconds)) {

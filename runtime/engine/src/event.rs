@@ -4,6 +4,8 @@ use sensorium_core::event::{Phase, Report};
 use sensorium_pack::{Modality, sha256_hex};
 use serde::Serialize;
 
+use crate::fuse::Part;
+
 /// Digits of scores that mean anything.
 const SCORE_STEPS: f64 = 1e4;
 
@@ -38,6 +40,9 @@ pub struct Event {
     pub bank: String,
     /// Fraction of its samples that arrived.
     pub coverage: f64,
+    /// The streams that tell of it, if several do; `modality` and `stream` are the first's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fusion: Vec<Part>,
 }
 
 impl Event {
@@ -113,6 +118,7 @@ impl Names {
             pack: self.pack.clone(),
             bank: self.bank.clone(),
             coverage: rounded(report.coverage),
+            fusion: Vec::new(),
         }
     }
 }

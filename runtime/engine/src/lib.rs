@@ -17,6 +17,8 @@ pub mod config;
 pub mod embed;
 pub mod encode;
 pub mod event;
+pub mod example;
+pub mod fuse;
 pub mod health;
 pub mod input;
 pub mod join;

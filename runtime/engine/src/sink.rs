@@ -53,10 +53,19 @@ impl<W: Write> Sink for Human<W> {
             event.score,
             bar(event.score),
             seconds,
-            event.stream,
+            streams(event),
         )?;
         self.0.flush()
     }
+}
+
+/// The streams that tell of an event.
+fn streams(event: &Event) -> String {
+    if event.fusion.is_empty() {
+        return event.stream.clone();
+    }
+    let streams = event.fusion.iter().map(|part| part.stream.as_str());
+    streams.collect::<Vec<_>>().join(" + ")
 }
 
 /// Hours, minutes and seconds of a time since 1970 (UTC) or since a recording began.
@@ -101,6 +110,7 @@ mod tests {
             pack: "p@1".to_owned(),
             bank: "b".to_owned(),
             coverage: 1.0,
+            fusion: Vec::new(),
         }
     }
 

@@ -8,9 +8,10 @@ use anyhow::ensure;
 use clap::ValueEnum;
 use sensorium_core::feature::ImuUnits;
 use sensorium_engine::config::{EventsConfig, check_hop_s, check_rate_hz, check_speed};
+use sensorium_engine::fuse::MERGE_WITHIN_S;
 use sensorium_engine::stream::ClockMode;
 
-use super::run::Events;
+use super::run::{Events, fuser};
 use crate::inputs::{Cameras, named, recording};
 use crate::open::{How, open_all};
 use crate::sense::{Options, Senses};
@@ -118,6 +119,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     };
     let senses = Senses::new(&args.sense).calibrated(args.calibration.as_deref());
     let opened = open_all(&streams, how, &mut senses?)?;
+    let fuser = fuser(&opened, MERGE_WITHIN_S)?;
     let lines = opened.into_iter().map(|opened| opened.line).collect();
-    args.events.write(lines, out, |_| ())
+    args.events.write(lines, fuser, out, |_| ())
 }

@@ -8,12 +8,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use sensorium_engine::budget::Budget;
+use sensorium_engine::classes::Class;
 use sensorium_engine::config::{
     Config, EventsConfig, SourceConfig, StreamConfig, check_cores, check_retry_s,
 };
+use sensorium_engine::fuse::{Fuser, MERGE_WITHIN_S};
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::sink::{Human, JsonLines, Sink};
 use sensorium_engine::stream::{ClockMode, Output};
@@ -22,7 +24,7 @@ use sensorium_pack::Modality;
 use crate::http::{self, Board};
 use crate::inputs::{Cameras, is_pipe, named};
 use crate::listen::{exit_code, listen};
-use crate::open::{How, open_all};
+use crate::open::{How, Opened, open_all};
 use crate::roster::Roster;
 use crate::sense::{Options, Senses};
 use crate::watch;
@@ -142,6 +144,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let calibration = args.calibration.as_ref().or(config.calibration.as_ref());
     let mut senses = Senses::new(&options).calibrated(calibration.map(PathBuf::as_path))?;
     let opened = open_all(&config.streams, how, &mut senses)?;
+    let merge_within_s = config.events.merge_within_s.unwrap_or(MERGE_WITHIN_S);
+    let fuser = fuser(&opened, merge_within_s)?;
     let is_recorded = opened
         .iter()
         .all(|opened| opened.line.source.is_recording());
@@ -160,7 +164,28 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         let address = http::serve(address, roster, Arc::clone(&board))?;
         eprintln!("sensorium: listening at http://{address}");
     }
-    args.events.write(lines, out, |output| board.hear(output))
+    args.events
+        .write(lines, fuser, out, |output| board.hear(output))
+}
+
+/// What makes one event of those that several streams tell of. Refuses classes that could never be
+/// told of.
+pub fn fuser(opened: &[Opened], merge_within_s: f32) -> anyhow::Result<Fuser> {
+    let mut classes: Vec<Class> = Vec::new();
+    let mut senses = Vec::new();
+    for opened in opened {
+        senses.push(opened.recognition.sense.modality());
+        for class in opened.recognition.slot.get().classes() {
+            if !classes.contains(class) {
+                classes.push(class.clone());
+            }
+        }
+    }
+    let fuser = Fuser::new(&classes, merge_within_s);
+    if let Some((class, lacking)) = fuser.lacking(&senses) {
+        bail!("class {class:?} needs {lacking} to agree, and no stream is {lacking}");
+    }
+    Ok(fuser)
 }
 
 impl Events {
@@ -168,6 +193,7 @@ impl Events {
     pub fn write(
         &self,
         lines: Vec<Line>,
+        mut fuser: Fuser,
         out: &mut impl Write,
         hear: impl Fn(&Output),
     ) -> anyhow::Result<ExitCode> {
@@ -186,7 +212,10 @@ impl Events {
         let mut events = 0;
         let summaries = listen(lines, |output| {
             hear(&output);
-            if let Output::Event(event) = output {
+            let Output::Event(event) = output else {
+                return Ok(());
+            };
+            for event in fuser.take(event) {
                 events += 1;
                 match &mut file {
                     Some(file) => file.event(&event)?,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use sensorium_engine::classes::{Background, Class, Classes};
+use sensorium_engine::classes::{Class, Classes};
 use sensorium_pack::Modality;
 
 /// Columns that hold names, the best first; AudioSet's file has the first of them.
@@ -65,13 +65,11 @@ pub fn as_classes(names: &[String], modality: Modality, said: impl Fn(&str) -> S
         name: name.clone(),
         prompts: vec![said(name)],
         modalities: vec![modality],
-        labels: Vec::new(),
-        min_duration_s: None,
-        false_alarms_per_hour: None,
+        ..Class::default()
     };
     Classes {
         classes: names.map(class).collect(),
-        background: Background::default(),
+        ..Classes::default()
     }
 }
 
