@@ -151,8 +151,9 @@ mod tests {
         let rows = [1.0, -4.0, 3.0, 0.0, 2.0, 7.0, 1e6, 1e6];
         let pooled = |pooling: Pooling| pooling.apply(&rows, 2, 3);
         assert_eq!(pooled(Pooling::Mean), [2.0, 1.0]);
-        let root = 3f32.sqrt();
-        assert_eq!(pooled(Pooling::MeanSqrtLen), [6.0 / root, 3.0 / root]);
+        let root = 3f64.sqrt();
+        let expected = [6.0 / root, 3.0 / root].map(|v| v as f32);
+        assert_eq!(pooled(Pooling::MeanSqrtLen), expected);
         // 1 + 2 * 3 + 3 * 2 and -4 + 3 * 7, of six.
         assert_eq!(pooled(Pooling::WeightedMean), [13.0 / 6.0, 17.0 / 6.0]);
         assert_eq!(pooled(Pooling::Max), [3.0, 7.0]);
