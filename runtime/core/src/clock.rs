@@ -100,7 +100,8 @@ pub struct HostTime {
 /// }
 /// let time = clock.host_from_device(59_500_000);
 /// assert_eq!((time.t_ns, time.state), (59_508_000_000, ClockState::Synced));
-/// assert!((1_000_000..1_000_100).contains(&time.uncertainty_ns));
+/// // Half of what a question and its answer take, and what has gone by since.
+/// assert!((1_000_000..1_100_000).contains(&time.uncertainty_ns));
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clock {
