@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use sensorium_engine::budget::{Budget, Demand};
 use sensorium_engine::config::{EventsConfig, SourceConfig, StreamConfig};
 use sensorium_engine::encode::Encoder;
+use sensorium_engine::event::rounded;
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::source::csv::Recording;
 use sensorium_engine::source::pipe::{Format, Pipe};
@@ -51,9 +52,9 @@ pub struct About {
     /// The pack that it is recognised with.
     pub pack: String,
     /// Length of a window, in seconds; none if it is one frame.
-    pub window_s: Option<f32>,
+    pub window_s: Option<f64>,
     /// From one window to the next, in seconds.
-    pub hop_s: f32,
+    pub hop_s: f64,
 }
 
 impl fmt::Display for About {
@@ -113,8 +114,8 @@ pub fn open(
             rate_hz: rate_mhz.map(|mhz| f64::from(mhz) / 1e3),
             frame_id: stream.frame_id.as_ref().unwrap_or(name).clone(),
             pack: recognition.pack_id.clone(),
-            window_s: sense.window_s(),
-            hop_s,
+            window_s: sense.window_s().map(rounded),
+            hop_s: rounded(hop_s),
         };
         eprintln!("sensorium: {about}");
         let settings = Settings {

@@ -18,6 +18,9 @@ const RATE_HZ: u32 = 16_000;
 /// Longest that a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// So that a writer who is faster than time loses nothing on a machine that is busy.
+const NO_DROPS: &[&str] = &["--clock", "sample"];
+
 /// A running program, and what it says beside its events.
 struct Run {
     child: Child,
@@ -224,7 +227,7 @@ fn classes_change_while_it_runs() {
         "--pack",
         &pack,
     ];
-    let mut run = Run::start(&[&args[..], &["--classes", &classes, "--json"]].concat());
+    let mut run = Run::start(&[&args[..], &["--classes", &classes, "--json"], NO_DROPS].concat());
     run.wait_for("16000 Hz");
     let mut writer = File::options().write(true).open(&path).unwrap();
     writer.write_all(&tone(12)).unwrap();
@@ -285,7 +288,7 @@ fn classes_are_told_and_taken_by_http() {
         "--pack",
         &pack,
     ];
-    let mut run = Run::start(&[&args[..], &["--http", "127.0.0.1:0", "--json"]].concat());
+    let mut run = Run::start(&[&args[..], &["--http", "127.0.0.1:0", "--json"], NO_DROPS].concat());
     run.wait_for("listening at http://");
     let (_, address) = run.heard.trim_end().rsplit_once("http://").unwrap();
     let address = address.to_owned();
@@ -337,6 +340,7 @@ fn classes_are_told_and_taken_by_http() {
         r#"{"prompts": ["low"], "modalities": ["audio"]}"#,
     );
     assert_eq!(status, 200, "{said}");
+    let between = json("/classes");
     assert_eq!(change("DELETE", "low", "").0, 200);
     assert_eq!(change("DELETE", "low", "").0, 404);
     writer.write_all(&tone(12)).unwrap();
@@ -346,9 +350,11 @@ fn classes_are_told_and_taken_by_http() {
             break (event, next_event());
         }
     };
-    assert_eq!(
-        (&end["class"], &end["bank"]),
-        (&"low".into(), &before[0]["bank"])
+    // The stream may have heard with both classes in between.
+    assert_eq!(end["class"], "low");
+    assert!(
+        [&before[0]["bank"], &between[0]["bank"]].contains(&&end["bank"]),
+        "{end}"
     );
     assert_eq!(
         (&start["class"], &start["phase"]),

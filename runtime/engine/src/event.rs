@@ -60,7 +60,7 @@ pub fn event_id(stream: &str, class: &str, t_start_ns: i64) -> String {
     sha256_hex(text.as_bytes())[..16].to_owned()
 }
 
-/// A score with the digits that mean anything.
+/// A score, or another number of this size, with the digits that mean anything.
 #[must_use]
 pub fn rounded(score: f32) -> f64 {
     (f64::from(score) * SCORE_STEPS).round() / SCORE_STEPS

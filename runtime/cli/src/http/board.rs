@@ -34,7 +34,7 @@ struct State {
 struct Stream {
     about: About,
     recognition: Recognition,
-    hop_s: f32,
+    hop_s: f64,
     fault: Option<Fault>,
     totals: Totals,
     /// Events that began, by class.
@@ -92,7 +92,7 @@ impl Board {
             }
             Output::Pace { stream, hop_s } => {
                 if let Some(stream) = state.streams.get_mut(stream) {
-                    stream.hop_s = *hop_s;
+                    stream.hop_s = rounded(*hop_s);
                 }
             }
             Output::Totals { stream, totals } => {
@@ -204,7 +204,7 @@ impl Board {
             "From one scored window to the next.",
         );
         for (name, stream) in &state.streams {
-            page.sample(&[("stream", name)], f64::from(stream.hop_s));
+            page.sample(&[("stream", name)], stream.hop_s);
         }
         page.family(
             "sensorium_unheard_total",
