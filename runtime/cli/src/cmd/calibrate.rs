@@ -36,7 +36,7 @@ use crate::truth::Timeline;
 /// kind. If it is not for want of recordings, it says how many hours more it takes.
 ///
 /// A recording with labels is no background for a class where they name it. Pack, classes, hop and
-/// [events] must be those of `run`: give its --config.
+/// `[events]` must be those of `run`: give its --config.
 ///
 /// Exit status: 0 all budgets are promised, 1 some are not, 2 an error.
 #[derive(Debug, clap::Args)]
@@ -62,7 +62,7 @@ pub struct Args {
     /// Print a JSON line for each class.
     #[arg(long)]
     json: bool,
-    /// The configuration of `run`, for pack, classes, hop and [events].
+    /// The configuration of `run`, for pack, classes, hop and `[events]`.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// From the start of one window to the start of the next, in seconds: 0.64 by default.
