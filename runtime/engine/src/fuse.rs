@@ -35,6 +35,9 @@ const LATENESS_NS: i64 = 30_000_000_000;
 /// Events that wait for another sense, at most; then the oldest is forgotten.
 const WAITING: usize = 256;
 
+/// Events of streams that wait together for another sense, at most.
+const PARTS: usize = 16;
+
 /// What one stream has to do with an event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {
@@ -178,7 +181,7 @@ impl Group {
         let is_new = known.is_none();
         match known {
             Some(part) => *part = event,
-            None => self.parts.push(event),
+            None => self.add(event),
         }
         if self.told.is_none() {
             let heard = |sense: &Modality| self.parts.iter().any(|part| part.modality == *sense);
@@ -198,6 +201,17 @@ impl Group {
             return vec![self.merged(Phase::Update, rule)];
         }
         Vec::new()
+    }
+
+    /// Adds an event of a stream. What that stream told of before is kept only until the whole is told,
+    /// for what may still agree with it.
+    fn add(&mut self, event: Event) {
+        let is_before = |part: &Event| part.stream == event.stream && part.is_end();
+        let before = self.parts.iter().position(is_before);
+        match before.filter(|_| self.told.is_some() || self.parts.len() >= PARTS) {
+            Some(at) => self.parts[at] = event,
+            None => self.parts.push(event),
+        }
     }
 
     /// The event that all parts are of.

@@ -99,6 +99,23 @@ fn a_stream_that_lags_tells_of_the_same_event() {
 }
 
 #[test]
+fn a_stream_that_flickers_beside_one_that_does_not_is_one_event_of_bounded_size() {
+    let mut fuser = fuser("");
+    let mut told = fuser.take(event("ceiling", Phase::Start, 0, 1));
+    for n in 1..1000 {
+        let (from, to) = (10 * n, 10 * n + 5);
+        told.extend(fuser.take(event("wrist", Phase::Start, from, to)));
+        told.extend(fuser.take(event("wrist", Phase::End, from, to)));
+    }
+    told.extend(fuser.take(event("ceiling", Phase::End, 0, 10_000)));
+    assert!(told.iter().all(|event| event.id == told[0].id));
+    let (first, last) = (told.first().unwrap(), told.last().unwrap());
+    assert_eq!((first.phase, last.phase), ("start", "end"));
+    assert_eq!((last.stream.as_str(), last.fusion.len()), ("ceiling", 2));
+    assert_eq!(fuser.groups[0].parts.len(), 2);
+}
+
+#[test]
 fn what_is_apart_or_at_no_known_time_is_two_events() {
     let mut apart = fuser("");
     tell(
