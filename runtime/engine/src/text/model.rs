@@ -33,7 +33,7 @@ enum Prepared {
     Once(Runnable),
     /// A length at a time, of models that cannot be prepared for all.
     Lengths {
-        model: InferenceModel,
+        model: Box<InferenceModel>,
         known: Mutex<BTreeMap<usize, Runnable>>,
     },
 }
@@ -69,9 +69,12 @@ impl TextModel {
             Err(open) => {
                 // Tried here with a few tokens, so that a file that is no model at all is told of.
                 const FEW: usize = 4;
-                let few = prepared(&model, &inputs, Some(FEW)).map_err(|_| of_path(open))?;
+                let few = prepared(&model, &inputs, Some(FEW)).map_err(|_few| of_path(open))?;
                 let known = Mutex::new(BTreeMap::from([(FEW, few)]));
-                Prepared::Lengths { model, known }
+                Prepared::Lengths {
+                    model: Box::new(model),
+                    known,
+                }
             }
         };
         Ok(Self { prepared, inputs })

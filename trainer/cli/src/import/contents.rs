@@ -259,8 +259,8 @@ impl Contents {
         let sense = (modality, &front_end);
         let encoder = add_encoder(&mut self.writer, (&name, &space), sense, scoring, onnx)?;
         let (encoder, dim) = encoder;
-        let spaces = self.spaces.iter();
-        let own = spaces.clone().find(|(known, ..)| *known == space);
+        let mut spaces = self.spaces.iter();
+        let own = spaces.find(|(known, ..)| *known == space);
         let (_, anchor, _) = own.with_context(|| format!("there is no space {space:?}"))?;
         ensure!(
             anchor.dim() == dim,

@@ -153,8 +153,8 @@ fn classifier(folder: &Folder) -> anyhow::Result<Parts> {
 
 /// The front end of a file that says what makes inputs.
 pub fn front_end(keys: Keys) -> anyhow::Result<FrontEnd> {
-    let is_sound = { keys.word("feature_extractor_type") }
-        .is_some_and(|kind| sound::KINDS.iter().any(|known| kind == *known));
+    let kind = keys.word("feature_extractor_type");
+    let is_sound = kind.is_some_and(|kind| sound::KINDS.contains(&kind));
     Ok(match is_sound || keys.has("sampling_rate") {
         true => FrontEnd::LogMel(sound::front_end(keys)?),
         false => FrontEnd::Image(image::front_end(keys)?),

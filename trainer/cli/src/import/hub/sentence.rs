@@ -72,9 +72,9 @@ pub fn text(folder: &Folder, pooling: Option<Pooling>) -> anyhow::Result<TextPar
         words.pooling = pooling;
     }
     words.prefix = prefix(folder)?;
-    let settings = SETTINGS.iter().map(|file| folder.path(file));
+    let mut settings = SETTINGS.iter().map(|file| folder.path(file));
     let mut longest = None;
-    if let Some(path) = settings.into_iter().find(|path| path.is_file()) {
+    if let Some(path) = settings.find(|path| path.is_file()) {
         let mut keys = Keys::open(&path)?;
         longest = keys.take::<usize>("max_seq_length")?;
         words.lowercase = keys.take("do_lower_case")?.unwrap_or(false);

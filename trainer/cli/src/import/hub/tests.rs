@@ -1,6 +1,6 @@
 //! Tiny folders as hubs publish them, imported and asked.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use prost::Message;
@@ -613,10 +613,7 @@ fn a_folder_of_one_encoder_says_what_it_takes() {
         hub.error(&["imu"])
             .contains("is [any, 8, 6], and the front end gives [6, 8]")
     );
-    let of_another = Path::new("imu/encoder.toml");
-    hub.write(
-        of_another.to_str().unwrap(),
-        "modality = \"audio\"\n[front_end]\nkind = \"x\"\n",
-    );
+    let other = "modality = \"audio\"\n[front_end]\nkind = \"x\"\n";
+    hub.write("imu/encoder.toml", other);
     assert!(hub.error(&["imu"]).contains("unknown variant `x`"));
 }
