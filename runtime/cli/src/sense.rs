@@ -14,7 +14,7 @@ use sensorium_engine::stream::Settings;
 use sensorium_pack::{Modality, Pack};
 
 /// The pack that every build carries.
-const BUILT_IN: &[u8] = include_bytes!("../../engine/packs/imu-hapt.pack");
+const BUILT_IN: &[u8] = include_bytes!("../../engine/packs/sense-1.pack");
 
 /// Which pack and words to use.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -43,7 +43,7 @@ impl Folder {
 
 const HEADER: &str = "acc_x_g,acc_y_g,acc_z_g,gyro_x_rads,gyro_y_rads,gyro_z_rads\n";
 
-fn built_in_pack() -> Vec<u8> {
+fn pack_without_tower() -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/packs/imu-hapt.pack"))
         .unwrap()
 }
@@ -58,7 +58,7 @@ fn packs_that_are_missing_cut_altered_or_foreign() {
     let with = |pack: &str| error(&["replay", &csv, "--rate-hz", "50", "--pack", pack]);
 
     assert!(with("/nonexistent.pack").contains("No such file or directory"));
-    let pack = built_in_pack();
+    let pack = pack_without_tower();
     let cut = folder.file("cut.pack", &pack[..pack.len() / 2]);
     assert!(with(&cut).contains("cut.pack\": it is not a pack: no whole zip file"));
     let mut altered = pack.clone();
@@ -129,7 +129,10 @@ fn configurations_with_unknown_keys() {
     let said = error(&["replay", &csv, "--rate-hz", "50", "--classes", &classes]);
     assert!(said.contains("did you mean \"prompts\"?"), "{said}");
     let unknown = folder.file("words.toml", "[[class]]\nname = \"zorbing in a sphere\"\n");
-    let said = error(&["replay", &csv, "--rate-hz", "50", "--classes", &unknown]);
+    // A pack that knows some phrases, and has no text tower.
+    let pack = folder.file("imu.pack", pack_without_tower());
+    let fixed = ["replay", &csv, "--rate-hz", "50", "--pack", &pack];
+    let said = error(&[&fixed[..], &["--classes", &unknown]].concat());
     assert!(
         said.contains("\"zorbing in a sphere\"") && said.contains("--text-model"),
         "{said}"
