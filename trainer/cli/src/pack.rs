@@ -178,6 +178,7 @@ impl Contents {
             self.encoders.iter().all(|encoder| encoder.name != *name),
             "there is an encoder {name:?} already"
         );
+        run.ended()?;
         let report = measured(run, quantize)?;
         let exported = export(run, quantize)?;
         exported.check(tolerance)?;

@@ -83,6 +83,23 @@ impl RunDir {
         Ok(run)
     }
 
+    /// Refuses a training that was stopped before its last epoch.
+    ///
+    /// # Errors
+    ///
+    /// How far it is, or what it wrote that cannot be read.
+    pub fn ended(&self) -> anyhow::Result<()> {
+        let path = self.path("metrics.jsonl");
+        let lines = std::fs::read_to_string(&path).with_context(|| format!("reading {path:?}"))?;
+        let epochs = self.facts()?.epochs;
+        let done = lines.lines().count();
+        ensure!(
+            done >= epochs,
+            "it was stopped after epoch {done} of {epochs}; the same `fit` goes on"
+        );
+        Ok(())
+    }
+
     /// The folder of a training with these files and facts: one that was begun in it already, unless
     /// it shall be begun anew, or a new one.
     pub fn begin<F: Serialize + DeserializeOwned + PartialEq>(
@@ -223,6 +240,24 @@ mod tests {
         assert_eq!(run.read_json::<Vec<u32>>("eval.json").unwrap(), [3]);
         let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(names.len(), 1, "nothing half-written is left: {names:?}");
+    }
+
+    #[test]
+    fn a_training_that_was_stopped_is_not_at_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = Facts {
+            epochs: 3,
+            ..Facts::default()
+        };
+        let run = RunDir::begin(dir.path(), &[], &facts, false).unwrap();
+        run.write("metrics.jsonl", b"{}\n{}\n").unwrap();
+        let error = run.ended().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "it was stopped after epoch 2 of 3; the same `fit` goes on"
+        );
+        run.write("metrics.jsonl", b"{}\n{}\n{}\n").unwrap();
+        run.ended().unwrap();
     }
 
     #[test]
