@@ -33,7 +33,7 @@ enum Command {
     Demo(cmd::demo::Args),
     /// Listen to sensors and name what happens.
     Run(cmd::run::Args),
-    /// Name what happens in a recording: the same events each time.
+    /// Name what happens in recordings: the same events each time.
     Replay(cmd::replay::Args),
     /// Write embeddings of files or words as a NumPy array.
     Embed(cmd::embed::Args),

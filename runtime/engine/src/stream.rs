@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sensorium_core::clock::{Clock, ClockState, HostTime};
-use sensorium_core::event::{EventPolicy, EventTracker, Observation, Report};
+use sensorium_core::clock::Clock;
+use sensorium_core::event::{EventPolicy, EventTracker, Observation};
 use sensorium_core::score::second;
 use sensorium_core::window::{WindowCounts, WindowShape};
 use thiserror::Error;
@@ -14,12 +14,16 @@ use crate::bank::Bank;
 use crate::budget::Share;
 use crate::classes::Class;
 use crate::encode::{EncodeError, Encoder};
-use crate::event::{Event, Names, Times, Told, event_id};
+use crate::event::{Event, Names, Told};
 use crate::health::{Bad, Fault, Monitor};
 use crate::ledger::{Accountant, Ledger};
 use crate::sense::{Sense, SenseError, View, Windows};
 use crate::slot::Slot;
 use crate::source::{Block, Signal};
+
+mod report;
+
+use report::Reporter;
 
 /// Windows with less of their samples say more about the gap than about the sensor.
 const MIN_COVERAGE: f32 = 0.8;
@@ -556,59 +560,5 @@ impl Pace {
         let (done, cost) = share.spend(work);
         self.spent += cost;
         done
-    }
-}
-
-/// Puts reports into the words and times of events.
-struct Reporter<'a> {
-    mode: ClockMode,
-    clock: &'a Clock,
-    names: &'a Names,
-}
-
-impl<'a> Reporter<'a> {
-    fn of(mode: ClockMode, clock: &'a Clock, names: &'a Names) -> Self {
-        Self { mode, clock, names }
-    }
-
-    fn tell(
-        &self,
-        tracker: &mut Tracker,
-        class: &str,
-        reports: impl IntoIterator<Item = Report>,
-        say: &mut dyn FnMut(Output),
-    ) {
-        for report in reports {
-            let start = self.time(report.t_start_us);
-            let end = self.time(report.t_end_us);
-            // An event keeps the start that it was first told with, though the clock may know
-            // better by now: its id is made of it.
-            let told = tracker.told.get_or_insert_with(|| Told {
-                id: event_id(&self.names.stream, class, start.t_ns),
-                t_start_ns: start.t_ns,
-            });
-            let times = Times {
-                // What the clock has learned since must not end an event before it began.
-                t_end_ns: end.t_ns.max(told.t_start_ns),
-                uncertainty_ns: start.uncertainty_ns.max(end.uncertainty_ns),
-                clock: end.state.name(),
-            };
-            let event = self.names.event(class, &report, told, times);
-            if event.is_end() {
-                tracker.told = None;
-            }
-            say(Output::Event(event));
-        }
-    }
-
-    fn time(&self, t_us: u64) -> HostTime {
-        match self.mode {
-            ClockMode::Host => self.clock.host_from_device(t_us),
-            ClockMode::Sample => HostTime {
-                t_ns: i64::try_from(t_us.saturating_mul(1000)).unwrap_or(i64::MAX),
-                uncertainty_ns: 0,
-                state: ClockState::Unsynced,
-            },
-        }
     }
 }
