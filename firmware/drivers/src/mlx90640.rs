@@ -69,6 +69,13 @@ const RESOLUTION_SHIFT: u16 = 10;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Refresh(u8);
 
+/// Four frames a second: as fast as a bus of 400 kHz carries with time to spare.
+impl Default for Refresh {
+    fn default() -> Self {
+        Self(4)
+    }
+}
+
 impl Refresh {
     /// That of so many frames a second, in millihertz: 250, 500, 1000 and so on to 32 000.
     #[must_use]

@@ -9,17 +9,19 @@ use sensorium_engine::config::{SourceConfig, StreamConfig, check_frame_hz};
 use sensorium_engine::source::pipe::Pixel;
 use sensorium_pack::Modality;
 
+use crate::address;
+
 /// Frames of cameras, as folders, arrays, or raw in a FIFO.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Cameras {
-    /// Thermal frames: a folder of 16-bit PNG or PGM, an array .npy [t, h, w], or a FIFO of raw
-    /// frames; may be repeated.
+    /// Thermal frames: a folder of 16-bit PNG or PGM, an array .npy [t, h, w], a FIFO of raw
+    /// frames, or a sensor on a bus (i2c:/dev/i2c-1:mlx90640); may be repeated.
     #[arg(long, value_name = "PATH")]
     pub thermal: Vec<PathBuf>,
     /// Depth frames in millimetres, as --thermal.
     #[arg(long, value_name = "PATH")]
     pub depth: Vec<PathBuf>,
-    /// Frames a second of --thermal and --depth.
+    /// Frames a second of --thermal and --depth; of a device, its own by default.
     #[arg(long, value_name = "HZ")]
     pub frame_hz: Option<f32>,
     /// Size of raw frames, such as 160x120; 16 bits a pixel, little-endian.
@@ -73,6 +75,9 @@ impl Cameras {
         path: &Path,
         speed: Option<f64>,
     ) -> anyhow::Result<SourceConfig> {
+        if let Some(device) = address::camera(modality, path, self.frame_hz)? {
+            return Ok(device);
+        }
         let rate_hz = self.frame_hz.with_context(|| {
             format!("--{modality} {path:?}: how many frames a second? Say it as --frame-hz 9")
         })?;

@@ -1,6 +1,7 @@
 //! Streams of a configuration, opened.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
@@ -9,13 +10,15 @@ use sensorium_engine::config::{EventsConfig, SourceConfig, StreamConfig};
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::event::rounded;
 use sensorium_engine::pipeline::Line;
+use sensorium_engine::source::camera::{Frames, Opener};
 use sensorium_engine::source::csv::Recording;
 use sensorium_engine::source::pipe::{Format, Pipe};
 use sensorium_engine::source::replay::Replay;
+use sensorium_engine::source::retry::Retry;
 use sensorium_engine::source::serial::Serial;
-use sensorium_engine::source::{Source, unit};
+use sensorium_engine::source::{Frame, Source, unit};
 use sensorium_engine::stream::{ClockMode, Settings, Stream};
-use sensorium_media::{Sound, clip};
+use sensorium_media::{NumberArray, Sound, clip};
 use sensorium_pack::Modality;
 use serde::Serialize;
 
@@ -44,7 +47,7 @@ pub struct About {
     /// The sense.
     pub modality: Modality,
     /// In what it is measured.
-    pub unit: &'static str,
+    pub unit: String,
     /// Samples or frames a second, where that is known before the first.
     pub rate_hz: Option<f64>,
     /// Where the sensor is mounted.
@@ -110,7 +113,9 @@ pub fn open(
         let about = About {
             stream: name.clone(),
             modality: sense.modality(),
-            unit: unit(sense.modality()),
+            unit: source
+                .unit()
+                .unwrap_or_else(|| unit(sense.modality()).to_owned()),
             rate_hz: rate_mhz.map(|mhz| f64::from(mhz) / 1e3),
             frame_id: stream.frame_id.as_ref().unwrap_or(name).clone(),
             pack: recognition.pack_id.clone(),
@@ -237,7 +242,40 @@ fn open_source(
             let pipe = Pipe::open(path, format, rate_mhz)?.with_retry(retry);
             (Box::new(pipe), Some(rate_mhz))
         }
+        SourceConfig::I2c(config) => {
+            let array = config.array()?;
+            let unit = array.unit();
+            camera(
+                Frames::open(array, unit)?,
+                config.bus.as_path(),
+                encoder,
+                retry,
+            )?
+        }
     })
+}
+
+/// A camera whose frames the encoder takes, and its rate.
+fn camera<O: Opener + 'static>(
+    frames: Frames<O>,
+    path: &Path,
+    encoder: &Encoder,
+    retry: Retry,
+) -> anyhow::Result<(Box<dyn Source>, Option<u32>)> {
+    let Frame {
+        height,
+        width,
+        pixels,
+    } = frames.camera().blank();
+    let blank = NumberArray {
+        shape: vec![1, height, width],
+        numbers: pixels,
+    };
+    encoder
+        .check_frames(&blank)
+        .with_context(|| format!("{path:?}"))?;
+    let rate_mhz = frames.camera().rate_mhz();
+    Ok((Box::new(frames.with_retry(retry)), Some(rate_mhz)))
 }
 
 fn frame_mhz(rate_hz: f32) -> u32 {

@@ -36,6 +36,10 @@
 //! source = { kind = "raw-frames", path = "/run/thermal", rate_hz = 9.0, width = 32, height = 24, pixel = "u16" }
 //!
 //! [[stream]]
+//! name = "oven"
+//! source = { kind = "i2c", bus = "/dev/i2c-1", sensor = "mlx90640", rate_hz = 4.0, emissivity = 0.95 }
+//!
+//! [[stream]]
 //! name = "door"
 //! modality = "depth"
 //! source = { kind = "frames", path = "door/", rate_hz = 15.0 }
@@ -69,8 +73,10 @@ use crate::source::pipe::Pixel;
 use crate::source::retry::Retry;
 use crate::stream::ClockMode;
 
+mod device;
 mod range;
 
+pub use device::I2cConfig;
 use range::out_of_range;
 pub use range::{
     check_cores, check_frame_hz, check_hop_s, check_rate_hz, check_retry_s, check_score,
@@ -237,6 +243,7 @@ impl StreamConfig {
             SourceConfig::Frames { .. } | SourceConfig::RawFrames { .. } => {
                 (&[Modality::Thermal, Modality::Depth], "thermal or depth")
             }
+            SourceConfig::I2c(_) => (&[Modality::Thermal], "thermal"),
         };
         match (self.modality, known) {
             (None, [only]) => Ok(*only),
@@ -294,6 +301,9 @@ impl StreamConfig {
                         "1 to 16777216 pixels",
                     ));
                 }
+            }
+            SourceConfig::I2c(config) => {
+                config.array()?;
             }
         }
         self.source.units(&self.name)?;
@@ -367,6 +377,8 @@ pub enum SourceConfig {
         #[serde(default)]
         pixel: Pixel,
     },
+    /// A thermal array on an I2C bus.
+    I2c(I2cConfig),
 }
 
 /// When a score makes an event; see [`EventPolicy`].
@@ -450,6 +462,7 @@ impl SourceConfig {
             Self::Pcm { .. } => "pcm",
             Self::Frames { .. } => "frames",
             Self::RawFrames { .. } => "raw-frames",
+            Self::I2c(_) => "i2c",
         }
     }
 
@@ -462,8 +475,15 @@ impl SourceConfig {
             | Self::Sound { path, .. }
             | Self::Pcm { path, .. }
             | Self::Frames { path, .. }
-            | Self::RawFrames { path, .. } => path,
+            | Self::RawFrames { path, .. }
+            | Self::I2c(I2cConfig { bus: path, .. }) => path,
         }
+    }
+
+    /// Whether it is a device, and no recording could be in its place.
+    #[must_use]
+    pub fn is_device(&self) -> bool {
+        matches!(self, Self::Serial { .. } | Self::I2c(_))
     }
 
     /// What raw sound is; none of other sources.

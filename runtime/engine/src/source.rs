@@ -3,14 +3,17 @@
 //! ```text
 //! csv, wav, frames ──▶ replay ─┐
 //! tty ───────────────▶ serial ─┤
-//! stdin, fifo ───────▶ pipe ───┴▶ Feed ─▶ queue ─▶ stream
+//! stdin, fifo ───────▶ pipe ───┤
+//! i2c ───────────────▶ camera ─┴▶ Feed ─▶ queue ─▶ stream
 //! ```
 //!
 //! A source runs in a thread of its own and says what it meets as [`Signal`]s. Samples carry the
 //! number that they have had since the sensor began, and their own time, so that nothing
 //! downstream depends on when they came.
 
+pub mod camera;
 pub mod csv;
+pub mod i2c;
 pub mod node;
 pub mod pipe;
 pub mod replay;
@@ -70,6 +73,9 @@ pub enum SourceError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A thermal array on a bus.
+    #[error(transparent)]
+    I2c(#[from] i2c::I2cError),
     /// The port cannot be read any more: it was unplugged.
     #[error("the port {port:?} is gone")]
     Unplugged {
@@ -78,6 +84,13 @@ pub enum SourceError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl SourceError {
+    /// Whether waiting does not help.
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::I2c(i2c::I2cError::TooFast { .. }))
+    }
 }
 
 /// What a source says.
@@ -262,6 +275,11 @@ pub trait Source: Send + std::fmt::Debug {
     /// Whether it plays what was recorded, so that it has no time but its samples'.
     fn is_recording(&self) -> bool {
         false
+    }
+
+    /// In what its samples are measured, where the sense alone does not say; see [`unit`].
+    fn unit(&self) -> Option<String> {
+        None
     }
 
     /// Reads until the source ends or [`Feed::push`] says so.

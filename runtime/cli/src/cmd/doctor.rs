@@ -161,6 +161,14 @@ fn check_source(name: &str, source: &SourceConfig) -> Check {
                 .map(found),
             "is the node plugged in? May you use the port (group dialout)?",
         ),
+        SourceConfig::I2c(_) => (
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .map(found),
+            "is the bus enabled (raspi-config, or dtparam=i2c_arm=on)? May you use it (group i2c)?",
+        ),
         // Opening a FIFO would wait for its writer.
         SourceConfig::Pcm { .. } | SourceConfig::RawFrames { .. } => (
             path.metadata().map(|_| ()),

@@ -20,7 +20,7 @@ fn the_documented_file_is_understood() {
         .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n")
         .collect();
     let config = Config::parse(&example).unwrap();
-    assert_eq!(config.streams.len(), 6);
+    assert_eq!(config.streams.len(), 7);
     assert_eq!(config.clock, ClockMode::Host);
     let scoring = Scoring {
         temperature: 0.1,
@@ -123,4 +123,35 @@ fn what_cannot_be_is_refused() {
         error(&format!("{csv}units = 'stone' }}")),
         "stream \"a\": units is \"stone\", expected such as \"g,rad/s\""
     );
+}
+
+#[test]
+fn thermal_arrays_are_what_their_sensors_can() {
+    let i2c = |rest: &str| {
+        let source = format!("kind = 'i2c', bus = '/dev/i2c-1', {rest}");
+        let text = format!("[[stream]]\nname = 'a'\nsource = {{ {source} }}\n");
+        Config::parse(&text).map(|config| config.streams[0].modality().unwrap())
+    };
+    assert_eq!(i2c("sensor = 'amg8833'").unwrap(), Modality::Thermal);
+    assert!(i2c("sensor = 'mlx90640', address = 0x34, rate_hz = 0.5, emissivity = 1").is_ok());
+    let error = |rest| i2c(rest).unwrap_err().to_string();
+    assert_eq!(
+        error("sensor = 'amg8833', rate_hz = 9"),
+        "rate_hz is 9, expected 1 or 10"
+    );
+    assert_eq!(
+        error("sensor = 'mlx90640', rate_hz = 10"),
+        "rate_hz is 10, expected 0.25, 0.5, 1, 2, 4, 8, 16 or 32"
+    );
+    assert_eq!(
+        error("sensor = 'mlx90640', address = 3"),
+        "address is 3, expected 8 to 119 (0x77)"
+    );
+    assert_eq!(
+        error("sensor = 'mlx90640', emissivity = 0"),
+        "emissivity is 0, expected 0.05 to 1"
+    );
+    assert!(error("sensor = 'amg8833', emissivity = 0.9").contains("of an mlx90640 only"));
+    assert!(error("sensor = 'mlx90641'").ends_with("did you mean \"mlx90640\"?"));
+    assert!(error("sensor = 'amg8833', adress = 3").ends_with("did you mean \"address\"?"));
 }

@@ -1,0 +1,116 @@
+//! Devices as the command line names them: `i2c:/dev/i2c-1:mlx90640`.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use sensorium_engine::config::{I2cConfig, SourceConfig};
+use sensorium_engine::keys::hint;
+use sensorium_engine::source::i2c::Kind;
+use sensorium_pack::Modality;
+
+/// What an I2C sensor is named by.
+const I2C: &str = "i2c:BUS:SENSOR or i2c:BUS:SENSOR@ADDRESS, such as i2c:/dev/i2c-1:mlx90640@0x33";
+
+/// The device that an address names; none if it is the path of something else.
+pub fn camera(
+    modality: Modality,
+    address: &Path,
+    rate_hz: Option<f32>,
+) -> anyhow::Result<Option<SourceConfig>> {
+    let Some((kind, rest)) = address.to_str().and_then(|text| text.split_once(':')) else {
+        return Ok(None);
+    };
+    let config = match kind {
+        "i2c" => i2c(modality, rest, rate_hz).map(SourceConfig::I2c),
+        _ => return Ok(None),
+    };
+    config
+        .map(Some)
+        .with_context(|| format!("--{modality} {address:?}"))
+}
+
+fn i2c(modality: Modality, rest: &str, rate_hz: Option<f32>) -> anyhow::Result<I2cConfig> {
+    let (bus, sensor) = rest
+        .rsplit_once(':')
+        .with_context(|| format!("expected {I2C}"))?;
+    let (sensor, address) = match sensor.split_once('@') {
+        Some((sensor, address)) => (sensor, Some(number(address)?)),
+        None => (sensor, None),
+    };
+    let kind = Kind::named(sensor).with_context(|| {
+        let known = Kind::ALL.map(Kind::name);
+        let hint = hint(sensor, known.into_iter());
+        format!(
+            "sensor {sensor:?} is not known, expected {}{hint}",
+            known.join(" or ")
+        )
+    })?;
+    ensure!(
+        modality == Modality::Thermal,
+        "{sensor} is a thermal sensor: give it as --thermal"
+    );
+    let config = I2cConfig {
+        bus: bus.into(),
+        sensor: kind,
+        address,
+        rate_hz,
+        emissivity: None,
+    };
+    config.array()?;
+    Ok(config)
+}
+
+/// A number of 8 bits, as `51` or `0x33`.
+fn number(text: &str) -> anyhow::Result<u8> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(hex) => u8::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    parsed.with_context(|| format!("address {text:?}, expected such as 0x33"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(modality: Modality, address: &str) -> Result<Option<SourceConfig>, String> {
+        camera(modality, address.as_ref(), None).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn a_sensor_on_a_bus() {
+        let config = named(Modality::Thermal, "i2c:/dev/i2c-1:mlx90640@0x34").unwrap();
+        let Some(SourceConfig::I2c(config)) = config else {
+            panic!("{config:?}");
+        };
+        assert_eq!(config.bus, Path::new("/dev/i2c-1"));
+        assert_eq!(
+            (config.sensor, config.address),
+            (Kind::Mlx90640, Some(0x34))
+        );
+        assert_eq!(named(Modality::Thermal, "frames/"), Ok(None));
+        assert_eq!(named(Modality::Thermal, "C:/frames"), Ok(None));
+    }
+
+    #[test]
+    fn what_names_no_sensor_is_told() {
+        let error = |modality, address| named(modality, address).unwrap_err();
+        assert_eq!(
+            error(Modality::Thermal, "i2c:/dev/i2c-1"),
+            "--thermal \"i2c:/dev/i2c-1\": expected i2c:BUS:SENSOR or i2c:BUS:SENSOR@ADDRESS, such as \
+             i2c:/dev/i2c-1:mlx90640@0x33"
+        );
+        assert!(
+            error(Modality::Thermal, "i2c:/dev/i2c-1:mlx9064")
+                .ends_with("expected amg8833 or mlx90640, did you mean \"mlx90640\"?")
+        );
+        assert!(
+            error(Modality::Thermal, "i2c:/dev/i2c-1:amg8833@99x")
+                .contains("address \"99x\", expected such as 0x33")
+        );
+        assert!(
+            error(Modality::Thermal, "i2c:/dev/i2c-1:amg8833@0x80").contains("expected 8 to 119")
+        );
+        assert!(error(Modality::Depth, "i2c:/dev/i2c-1:amg8833").ends_with("give it as --thermal"));
+    }
+}
