@@ -1,9 +1,9 @@
-//! Devices as the command line names them: `i2c:/dev/i2c-1:mlx90640`.
+//! Devices as the command line names them: `i2c:/dev/i2c-1:mlx90640`, `v4l2:/dev/video0`.
 
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use sensorium_engine::config::{I2cConfig, SourceConfig};
+use sensorium_engine::config::{I2cConfig, SourceConfig, V4l2Config};
 use sensorium_engine::keys::hint;
 use sensorium_engine::source::i2c::Kind;
 use sensorium_pack::Modality;
@@ -16,12 +16,14 @@ pub fn camera(
     modality: Modality,
     address: &Path,
     rate_hz: Option<f32>,
+    size: Option<(u32, u32)>,
 ) -> anyhow::Result<Option<SourceConfig>> {
     let Some((kind, rest)) = address.to_str().and_then(|text| text.split_once(':')) else {
         return Ok(None);
     };
     let config = match kind {
         "i2c" => i2c(modality, rest, rate_hz).map(SourceConfig::I2c),
+        "v4l2" => v4l2(modality, rest, rate_hz, size).map(SourceConfig::V4l2),
         _ => return Ok(None),
     };
     config
@@ -60,6 +62,26 @@ fn i2c(modality: Modality, rest: &str, rate_hz: Option<f32>) -> anyhow::Result<I
     Ok(config)
 }
 
+fn v4l2(
+    modality: Modality,
+    device: &str,
+    rate_hz: Option<f32>,
+    size: Option<(u32, u32)>,
+) -> anyhow::Result<V4l2Config> {
+    ensure!(
+        !device.is_empty(),
+        "expected v4l2:DEVICE, such as v4l2:/dev/video0"
+    );
+    let config = V4l2Config {
+        rate_hz,
+        width: size.map(|(width, _)| width),
+        height: size.map(|(_, height)| height),
+        ..V4l2Config::new(device.into())
+    };
+    config.video(modality)?;
+    Ok(config)
+}
+
 /// A number of 8 bits, as `51` or `0x33`.
 fn number(text: &str) -> anyhow::Result<u8> {
     let parsed = match text.strip_prefix("0x") {
@@ -74,7 +96,8 @@ mod tests {
     use super::*;
 
     fn named(modality: Modality, address: &str) -> Result<Option<SourceConfig>, String> {
-        camera(modality, address.as_ref(), None).map_err(|error| format!("{error:#}"))
+        camera(modality, address.as_ref(), None, Some((160, 120)))
+            .map_err(|error| format!("{error:#}"))
     }
 
     #[test]
@@ -90,6 +113,18 @@ mod tests {
         );
         assert_eq!(named(Modality::Thermal, "frames/"), Ok(None));
         assert_eq!(named(Modality::Thermal, "C:/frames"), Ok(None));
+    }
+
+    #[test]
+    fn a_camera() {
+        let config = named(Modality::Depth, "v4l2:/dev/video2").unwrap();
+        let Some(SourceConfig::V4l2(config)) = config else {
+            panic!("{config:?}");
+        };
+        assert_eq!(config.device, Path::new("/dev/video2"));
+        assert_eq!((config.width, config.height), (Some(160), Some(120)));
+        let error = named(Modality::Thermal, "v4l2:").unwrap_err();
+        assert!(error.ends_with("expected v4l2:DEVICE, such as v4l2:/dev/video0"));
     }
 
     #[test]

@@ -15,16 +15,18 @@ use crate::address;
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Cameras {
     /// Thermal frames: a folder of 16-bit PNG or PGM, an array .npy [t, h, w], a FIFO of raw
-    /// frames, or a sensor on a bus (i2c:/dev/i2c-1:mlx90640); may be repeated.
+    /// frames, a sensor on a bus (i2c:/dev/i2c-1:mlx90640), or a camera of Y16 pixels in hundredths of a
+    /// kelvin (v4l2:/dev/video0); may be repeated.
     #[arg(long, value_name = "PATH")]
     pub thermal: Vec<PathBuf>,
-    /// Depth frames in millimetres, as --thermal.
+    /// Depth frames in millimetres, as --thermal, or a camera of Z16 pixels (v4l2:/dev/video2).
     #[arg(long, value_name = "PATH")]
     pub depth: Vec<PathBuf>,
     /// Frames a second of --thermal and --depth; of a device, its own by default.
     #[arg(long, value_name = "HZ")]
     pub frame_hz: Option<f32>,
-    /// Size of raw frames, such as 160x120; 16 bits a pixel, little-endian.
+    /// Size of raw frames, such as 160x120; 16 bits a pixel, little-endian. Of a v4l2 camera, as it is
+    /// set by default.
     #[arg(long, value_name = "WxH")]
     pub frame_size: Option<FrameSize>,
 }
@@ -34,6 +36,13 @@ pub struct Cameras {
 pub struct FrameSize {
     width: usize,
     height: usize,
+}
+
+impl FrameSize {
+    /// Width and height, as devices have them.
+    fn words(self) -> Option<(u32, u32)> {
+        Some((self.width.try_into().ok()?, self.height.try_into().ok()?))
+    }
 }
 
 impl FromStr for FrameSize {
@@ -75,7 +84,8 @@ impl Cameras {
         path: &Path,
         speed: Option<f64>,
     ) -> anyhow::Result<SourceConfig> {
-        if let Some(device) = address::camera(modality, path, self.frame_hz)? {
+        let size = self.frame_size.and_then(FrameSize::words);
+        if let Some(device) = address::camera(modality, path, self.frame_hz, size)? {
             return Ok(device);
         }
         let rate_hz = self.frame_hz.with_context(|| {

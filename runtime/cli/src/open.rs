@@ -245,12 +245,12 @@ fn open_source(
         SourceConfig::I2c(config) => {
             let array = config.array()?;
             let unit = array.unit();
-            camera(
-                Frames::open(array, unit)?,
-                config.bus.as_path(),
-                encoder,
-                retry,
-            )?
+            camera(Frames::open(array, unit)?, &config.bus, encoder, retry)?
+        }
+        SourceConfig::V4l2(config) => {
+            let video = config.video(encoder.modality())?;
+            let unit = video.counts.unit();
+            camera(Frames::open(video, unit)?, &config.device, encoder, retry)?
         }
     })
 }

@@ -49,3 +49,18 @@ fn thermal_arrays_that_are_none() {
         "{said}"
     );
 }
+
+#[test]
+fn cameras_that_are_not_there() {
+    assert_eq!(
+        error(&["run", "--depth", "v4l2:/dev/video-none"]),
+        "sensorium: stream \"depth\": cannot open the camera \"/dev/video-none\": No such file or \
+         directory (os error 2)\n"
+    );
+    assert_eq!(
+        error(&["run", "--thermal", "v4l2:/dev/null"]),
+        "sensorium: stream \"thermal\": \"/dev/null\" is no video device\n"
+    );
+    let said = error(&["run", "--depth", "v4l2:"]);
+    assert!(said.contains("expected v4l2:DEVICE"), "{said}");
+}

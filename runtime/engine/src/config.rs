@@ -40,6 +40,11 @@
 //! source = { kind = "i2c", bus = "/dev/i2c-1", sensor = "mlx90640", rate_hz = 4.0, emissivity = 0.95 }
 //!
 //! [[stream]]
+//! name = "yard"
+//! modality = "thermal"
+//! source = { kind = "v4l2", device = "/dev/video0", scale = 0.01, offset = -273.15 }
+//!
+//! [[stream]]
 //! name = "door"
 //! modality = "depth"
 //! source = { kind = "frames", path = "door/", rate_hz = 15.0 }
@@ -76,7 +81,7 @@ use crate::stream::ClockMode;
 mod device;
 mod range;
 
-pub use device::I2cConfig;
+pub use device::{I2cConfig, V4l2Config};
 use range::out_of_range;
 pub use range::{
     check_cores, check_frame_hz, check_hop_s, check_rate_hz, check_retry_s, check_score,
@@ -240,9 +245,9 @@ impl StreamConfig {
         let (known, expected): (&[Modality], _) = match self.source {
             SourceConfig::Serial { .. } | SourceConfig::Csv { .. } => (&[Modality::Imu], "imu"),
             SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } => (&[Modality::Audio], "audio"),
-            SourceConfig::Frames { .. } | SourceConfig::RawFrames { .. } => {
-                (&[Modality::Thermal, Modality::Depth], "thermal or depth")
-            }
+            SourceConfig::Frames { .. }
+            | SourceConfig::RawFrames { .. }
+            | SourceConfig::V4l2(_) => (&[Modality::Thermal, Modality::Depth], "thermal or depth"),
             SourceConfig::I2c(_) => (&[Modality::Thermal], "thermal"),
         };
         match (self.modality, known) {
@@ -304,6 +309,9 @@ impl StreamConfig {
             }
             SourceConfig::I2c(config) => {
                 config.array()?;
+            }
+            SourceConfig::V4l2(config) => {
+                config.video(self.modality()?)?;
             }
         }
         self.source.units(&self.name)?;
@@ -379,6 +387,8 @@ pub enum SourceConfig {
     },
     /// A thermal array on an I2C bus.
     I2c(I2cConfig),
+    /// A thermal or depth camera of Linux.
+    V4l2(V4l2Config),
 }
 
 /// When a score makes an event; see [`EventPolicy`].
@@ -463,6 +473,7 @@ impl SourceConfig {
             Self::Frames { .. } => "frames",
             Self::RawFrames { .. } => "raw-frames",
             Self::I2c(_) => "i2c",
+            Self::V4l2(_) => "v4l2",
         }
     }
 
@@ -476,14 +487,15 @@ impl SourceConfig {
             | Self::Pcm { path, .. }
             | Self::Frames { path, .. }
             | Self::RawFrames { path, .. }
-            | Self::I2c(I2cConfig { bus: path, .. }) => path,
+            | Self::I2c(I2cConfig { bus: path, .. })
+            | Self::V4l2(V4l2Config { device: path, .. }) => path,
         }
     }
 
     /// Whether it is a device, and no recording could be in its place.
     #[must_use]
     pub fn is_device(&self) -> bool {
-        matches!(self, Self::Serial { .. } | Self::I2c(_))
+        matches!(self, Self::Serial { .. } | Self::I2c(_) | Self::V4l2(_))
     }
 
     /// What raw sound is; none of other sources.

@@ -32,4 +32,5 @@ pub mod slot;
 pub mod source;
 pub mod space;
 pub mod stream;
+mod sys;
 pub mod text;

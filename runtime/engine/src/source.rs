@@ -4,7 +4,7 @@
 //! csv, wav, frames ──▶ replay ─┐
 //! tty ───────────────▶ serial ─┤
 //! stdin, fifo ───────▶ pipe ───┤
-//! i2c ───────────────▶ camera ─┴▶ Feed ─▶ queue ─▶ stream
+//! i2c, v4l2 ─────────▶ camera ─┴▶ Feed ─▶ queue ─▶ stream
 //! ```
 //!
 //! A source runs in a thread of its own and says what it meets as [`Signal`]s. Samples carry the
@@ -19,6 +19,7 @@ pub mod pipe;
 pub mod replay;
 pub mod retry;
 pub mod serial;
+pub mod v4l2;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,6 +77,9 @@ pub enum SourceError {
     /// A thermal array on a bus.
     #[error(transparent)]
     I2c(#[from] i2c::I2cError),
+    /// A thermal or depth camera.
+    #[error(transparent)]
+    V4l2(#[from] v4l2::V4l2Error),
     /// The port cannot be read any more: it was unplugged.
     #[error("the port {port:?} is gone")]
     Unplugged {

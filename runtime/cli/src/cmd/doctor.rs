@@ -161,6 +161,14 @@ fn check_source(name: &str, source: &SourceConfig) -> Check {
                 .map(found),
             "is the node plugged in? May you use the port (group dialout)?",
         ),
+        SourceConfig::V4l2(_) => (
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .map(found),
+            "is the camera plugged in? May you use it (group video)?",
+        ),
         SourceConfig::I2c(_) => (
             OpenOptions::new()
                 .read(true)

@@ -92,7 +92,7 @@ Examples:
   sensorium run --serial /dev/ttyACM0
   arecord -q -t raw -f S16_LE -r 16000 | sensorium run --audio - --rate-hz 16000 --pack sense.pack
   sensorium run --serial /dev/ttyACM0 --thermal /run/thermal --frame-hz 9 --frame-size 32x24 --json
-  sensorium run --thermal i2c:/dev/i2c-1:mlx90640 --frame-hz 4
+  sensorium run --thermal i2c:/dev/i2c-1:mlx90640 --frame-hz 4 --depth v4l2:/dev/video2
   sensorium run --config robot.toml --classes classes.toml --http 127.0.0.1:7420
   curl -X PUT 127.0.0.1:7420/classes/knocking -d '{\"prompts\": [\"someone knocks at a door\"]}'";
 

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use sensorium_pack::Modality;
 use serde::Deserialize;
 
 use super::ConfigError;
-use super::range::out_of_range;
+use super::range::{check_frame_hz, out_of_range};
 use crate::source::i2c::{Array, Kind};
+use crate::source::v4l2::{Counts, Video};
 
 /// A thermal array on an I2C bus.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -54,6 +56,76 @@ impl I2cConfig {
         Array::new(bus, *sensor, *address, rate_mhz, *emissivity).ok_or_else(|| {
             let found = f64::from(rate_hz.unwrap_or_default());
             out_of_range("rate_hz", found, sensor.rates())
+        })
+    }
+}
+
+/// A thermal or depth camera of Linux.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct V4l2Config {
+    /// Path of its node, such as `/dev/video0`.
+    pub device: PathBuf,
+    /// Pixels in a row; as it is set by default.
+    pub width: Option<u32>,
+    /// Rows; as it is set by default.
+    pub height: Option<u32>,
+    /// Frames a second; as it is set by default.
+    pub rate_hz: Option<f32>,
+    /// What a count is: 0.01 degrees Celsius, or 0.001 metres, by default.
+    pub scale: Option<f64>,
+    /// What a count of 0 is, in degrees Celsius; -273.15 by default.
+    pub offset: Option<f64>,
+}
+
+impl V4l2Config {
+    /// A camera as it is set.
+    #[must_use]
+    pub fn new(device: PathBuf) -> Self {
+        Self {
+            device,
+            width: None,
+            height: None,
+            rate_hz: None,
+            scale: None,
+            offset: None,
+        }
+    }
+
+    /// The camera as it shall be used for a sense.
+    ///
+    /// # Errors
+    ///
+    /// What is out of its range, or not of this sense.
+    pub fn video(&self, modality: Modality) -> Result<Video, ConfigError> {
+        if let Some(scale) = self.scale.filter(|scale| !(1e-6..=1e3).contains(scale)) {
+            return Err(out_of_range("scale", scale, "0.000001 to 1000"));
+        }
+        if let Some(offset) = self.offset {
+            if modality != Modality::Thermal {
+                let expected = "none: no distance is where nothing is counted";
+                return Err(out_of_range("offset", offset, expected));
+            }
+            if !(-1e4..=1e4).contains(&offset) {
+                return Err(out_of_range("offset", offset, "-10000 to 10000"));
+            }
+        }
+        self.rate_hz.map_or(Ok(()), check_frame_hz)?;
+        let size = match (self.width, self.height) {
+            (Some(width), Some(height)) => Some((width, height)),
+            (None, None) => None,
+            (Some(one), None) => return Err(out_of_range("width", one.into(), "height, too")),
+            (None, Some(one)) => return Err(out_of_range("height", one.into(), "width, too")),
+        };
+        let counts = match modality {
+            Modality::Depth => Counts::metres(self.scale),
+            _ => Counts::celsius(self.scale, self.offset),
+        };
+        Ok(Video {
+            device: self.device.clone(),
+            counts,
+            size,
+            rate_hz: self.rate_hz.map(f64::from),
         })
     }
 }

@@ -20,7 +20,7 @@ fn the_documented_file_is_understood() {
         .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n")
         .collect();
     let config = Config::parse(&example).unwrap();
-    assert_eq!(config.streams.len(), 7);
+    assert_eq!(config.streams.len(), 8);
     assert_eq!(config.clock, ClockMode::Host);
     let scoring = Scoring {
         temperature: 0.1,
@@ -154,4 +154,37 @@ fn thermal_arrays_are_what_their_sensors_can() {
     assert!(error("sensor = 'amg8833', emissivity = 0.9").contains("of an mlx90640 only"));
     assert!(error("sensor = 'mlx90641'").ends_with("did you mean \"mlx90640\"?"));
     assert!(error("sensor = 'amg8833', adress = 3").ends_with("did you mean \"address\"?"));
+}
+
+#[test]
+fn cameras_are_of_a_sense() {
+    let v4l2 = |modality: &str, rest: &str| {
+        let source = format!("kind = 'v4l2', device = '/dev/video0'{rest}");
+        let text = format!("[[stream]]\nname = 'a'\n{modality}\nsource = {{ {source} }}\n");
+        Config::parse(&text).map_err(|error| error.to_string())
+    };
+    let (thermal, depth) = ("modality = 'thermal'", "modality = 'depth'");
+    assert!(v4l2(thermal, ", width = 160, height = 120, rate_hz = 9").is_ok());
+    assert!(v4l2(depth, ", scale = 0.00025").is_ok());
+    let error = |modality, rest| v4l2(modality, rest).unwrap_err();
+    assert_eq!(
+        error("", ""),
+        "stream \"a\": a source of kind \"v4l2\" needs modality = \"thermal\" or \"depth\""
+    );
+    assert_eq!(
+        error(depth, ", offset = 1"),
+        "offset is 1, expected none: no distance is where nothing is counted"
+    );
+    assert_eq!(
+        error(thermal, ", scale = 0"),
+        "scale is 0, expected 0.000001 to 1000"
+    );
+    assert_eq!(
+        error(thermal, ", width = 160"),
+        "width is 160, expected height, too"
+    );
+    assert_eq!(
+        error(thermal, ", rate_hz = 0"),
+        "rate_hz is 0, expected 0.01 to 1000"
+    );
 }
