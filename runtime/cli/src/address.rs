@@ -1,9 +1,9 @@
-//! Devices as the command line names them: `i2c:/dev/i2c-1:mlx90640`, `v4l2:/dev/video0`.
+//! Devices as the command line names them: `i2c:/dev/i2c-1:mlx90640`, `v4l2:/dev/video0`, `alsa`.
 
 use std::path::Path;
 
 use anyhow::{Context, ensure};
-use sensorium_engine::config::{I2cConfig, SourceConfig, V4l2Config};
+use sensorium_engine::config::{AlsaConfig, I2cConfig, SourceConfig, V4l2Config};
 use sensorium_engine::keys::hint;
 use sensorium_engine::source::i2c::Kind;
 use sensorium_pack::Modality;
@@ -11,7 +11,29 @@ use sensorium_pack::Modality;
 /// What an I2C sensor is named by.
 const I2C: &str = "i2c:BUS:SENSOR or i2c:BUS:SENSOR@ADDRESS, such as i2c:/dev/i2c-1:mlx90640@0x33";
 
-/// The device that an address names; none if it is the path of something else.
+/// The microphone that an address names; none if it is the path of something else.
+pub fn microphone(address: &Path, rate_hz: Option<u32>) -> anyhow::Result<Option<SourceConfig>> {
+    let device = match address.to_str() {
+        Some("alsa") => "default",
+        Some(text) => match text.strip_prefix("alsa:") {
+            Some(device) => device,
+            None => return Ok(None),
+        },
+        None => return Ok(None),
+    };
+    ensure!(
+        !device.is_empty(),
+        "--audio {address:?}: expected alsa, or alsa:DEVICE as `arecord -L` lists them"
+    );
+    let config = AlsaConfig {
+        device: device.to_owned(),
+        rate_hz,
+    };
+    config.microphone()?;
+    Ok(Some(SourceConfig::Alsa(config)))
+}
+
+/// The camera that an address names; none if it is the path of something else.
 pub fn camera(
     modality: Modality,
     address: &Path,
@@ -113,6 +135,19 @@ mod tests {
         );
         assert_eq!(named(Modality::Thermal, "frames/"), Ok(None));
         assert_eq!(named(Modality::Thermal, "C:/frames"), Ok(None));
+    }
+
+    #[test]
+    fn a_microphone() {
+        let named = |address: &str| microphone(address.as_ref(), Some(8000));
+        for (address, device) in [("alsa", "default"), ("alsa:hw:1,0", "hw:1,0")] {
+            let Ok(Some(SourceConfig::Alsa(config))) = named(address) else {
+                panic!("{address}");
+            };
+            assert_eq!((&*config.device, config.rate_hz), (device, Some(8000)));
+        }
+        assert_eq!(named("alsa.wav").unwrap(), None);
+        assert!(named("alsa:").is_err());
     }
 
     #[test]

@@ -242,6 +242,10 @@ fn open_source(
             let pipe = Pipe::open(path, format, rate_mhz)?.with_retry(retry);
             (Box::new(pipe), Some(rate_mhz))
         }
+        SourceConfig::Alsa(config) => {
+            let (source, rate_hz) = config.microphone()?.open(retry)?;
+            (source, Some(rate_hz.saturating_mul(1000)))
+        }
         SourceConfig::I2c(config) => {
             let array = config.array()?;
             let unit = array.unit();

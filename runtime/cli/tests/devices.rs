@@ -64,3 +64,25 @@ fn cameras_that_are_not_there() {
     let said = error(&["run", "--depth", "v4l2:"]);
     assert!(said.contains("expected v4l2:DEVICE"), "{said}");
 }
+
+#[test]
+#[cfg(not(feature = "alsa"))]
+fn microphones_without_the_feature() {
+    let said = error(&["run", "--audio", "alsa:hw:1,0"]);
+    assert!(
+        said.contains("built without the feature `alsa`")
+            && said.contains(
+                "arecord -q -D hw:1,0 -t raw -f S16_LE -r 16000 | sensorium run --audio -"
+            ),
+        "{said}"
+    );
+}
+
+#[test]
+fn microphones_at_no_rate() {
+    let said = error(&["run", "--audio", "alsa", "--rate-hz", "16"]);
+    assert!(
+        said.contains("rate_hz is 16, expected 1000 to 192000"),
+        "{said}"
+    );
+}

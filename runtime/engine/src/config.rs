@@ -26,6 +26,10 @@
 //! source = { kind = "pcm", path = "-", rate_hz = 16000, format = "s16le", channels = 1 }
 //!
 //! [[stream]]
+//! name = "hall"
+//! source = { kind = "alsa", device = "hw:CARD=1,DEV=0", rate_hz = 16000 }
+//!
+//! [[stream]]
 //! name = "kitchen"
 //! source = { kind = "sound", path = "kitchen.flac" }
 //! pack = "tagger.pack"         # where this sense's encoder is in another pack
@@ -81,12 +85,12 @@ use crate::stream::ClockMode;
 mod device;
 mod range;
 
-pub use device::{I2cConfig, V4l2Config};
-use range::out_of_range;
+pub use device::{AlsaConfig, I2cConfig, V4l2Config};
 pub use range::{
     check_cores, check_frame_hz, check_hop_s, check_rate_hz, check_retry_s, check_score,
     check_speed,
 };
+use range::{check_sound_hz, out_of_range};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
@@ -244,7 +248,9 @@ impl StreamConfig {
         let kind = self.source.kind();
         let (known, expected): (&[Modality], _) = match self.source {
             SourceConfig::Serial { .. } | SourceConfig::Csv { .. } => (&[Modality::Imu], "imu"),
-            SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } => (&[Modality::Audio], "audio"),
+            SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } | SourceConfig::Alsa(_) => {
+                (&[Modality::Audio], "audio")
+            }
             SourceConfig::Frames { .. }
             | SourceConfig::RawFrames { .. }
             | SourceConfig::V4l2(_) => (&[Modality::Thermal, Modality::Depth], "thermal or depth"),
@@ -306,6 +312,9 @@ impl StreamConfig {
                         "1 to 16777216 pixels",
                     ));
                 }
+            }
+            SourceConfig::Alsa(config) => {
+                config.microphone()?;
             }
             SourceConfig::I2c(config) => {
                 config.array()?;
@@ -385,6 +394,8 @@ pub enum SourceConfig {
         #[serde(default)]
         pixel: Pixel,
     },
+    /// A microphone, by ALSA.
+    Alsa(AlsaConfig),
     /// A thermal array on an I2C bus.
     I2c(I2cConfig),
     /// A thermal or depth camera of Linux.
@@ -472,15 +483,17 @@ impl SourceConfig {
             Self::Pcm { .. } => "pcm",
             Self::Frames { .. } => "frames",
             Self::RawFrames { .. } => "raw-frames",
+            Self::Alsa(_) => "alsa",
             Self::I2c(_) => "i2c",
             Self::V4l2(_) => "v4l2",
         }
     }
 
-    /// Where samples come from.
+    /// Where samples come from; of a microphone what it is called.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
+            Self::Alsa(AlsaConfig { device, .. }) => Path::new(device),
             Self::Serial { port: path, .. }
             | Self::Csv { path, .. }
             | Self::Sound { path, .. }
@@ -495,7 +508,10 @@ impl SourceConfig {
     /// Whether it is a device, and no recording could be in its place.
     #[must_use]
     pub fn is_device(&self) -> bool {
-        matches!(self, Self::Serial { .. } | Self::I2c(_) | Self::V4l2(_))
+        matches!(
+            self,
+            Self::Serial { .. } | Self::Alsa(_) | Self::I2c(_) | Self::V4l2(_)
+        )
     }
 
     /// What raw sound is; none of other sources.
@@ -513,13 +529,7 @@ impl SourceConfig {
         else {
             return Ok(None);
         };
-        if !(1_000..=192_000).contains(rate_hz) {
-            return Err(out_of_range(
-                "rate_hz",
-                f64::from(*rate_hz),
-                "1000 to 192000",
-            ));
-        }
+        check_sound_hz(*rate_hz)?;
         let pcm = Pcm::new(format, *channels, *rate_hz);
         let pcm = pcm.map_err(|source| ConfigError::Format {
             name: name.to_owned(),

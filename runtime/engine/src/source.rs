@@ -4,6 +4,7 @@
 //! csv, wav, frames ──▶ replay ─┐
 //! tty ───────────────▶ serial ─┤
 //! stdin, fifo ───────▶ pipe ───┤
+//! alsa ──────────────▶ microphone
 //! i2c, v4l2 ─────────▶ camera ─┴▶ Feed ─▶ queue ─▶ stream
 //! ```
 //!
@@ -14,6 +15,7 @@
 pub mod camera;
 pub mod csv;
 pub mod i2c;
+pub mod microphone;
 pub mod node;
 pub mod pipe;
 pub mod replay;
@@ -80,6 +82,9 @@ pub enum SourceError {
     /// A thermal or depth camera.
     #[error(transparent)]
     V4l2(#[from] v4l2::V4l2Error),
+    /// A microphone.
+    #[error(transparent)]
+    Microphone(#[from] microphone::MicrophoneError),
     /// The port cannot be read any more: it was unplugged.
     #[error("the port {port:?} is gone")]
     Unplugged {

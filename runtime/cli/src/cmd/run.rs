@@ -21,6 +21,7 @@ use sensorium_engine::sink::{Human, JsonLines, Sink};
 use sensorium_engine::stream::{ClockMode, Output};
 use sensorium_pack::Modality;
 
+use crate::address;
 use crate::http::{self, Board};
 use crate::inputs::{Cameras, is_pipe, named};
 use crate::listen::{exit_code, listen};
@@ -40,10 +41,11 @@ pub struct Args {
     /// The port that a node of inertial samples is on; may be repeated.
     #[arg(long, value_name = "PORT", conflicts_with = "config")]
     serial: Vec<PathBuf>,
-    /// Raw sound on stdin (-) or in a FIFO, or a WAV, FLAC or Ogg file; may be repeated.
+    /// Raw sound on stdin (-) or in a FIFO, a WAV, FLAC or Ogg file, or a microphone (alsa, or
+    /// alsa:DEVICE; where built with the feature `alsa`); may be repeated.
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     audio: Vec<PathBuf>,
-    /// Samples a second of raw sound.
+    /// Samples a second of raw sound, or of a microphone, which gives 16000 by default if it can.
     #[arg(long, value_name = "HZ", conflicts_with = "config")]
     rate_hz: Option<u32>,
     /// What a sample of raw sound is: u8, s16le, s24le, s32le or f32le; one channel.
@@ -271,6 +273,9 @@ fn config(args: &Args) -> anyhow::Result<Config> {
 
 /// Sound: raw where it comes from a pipe; a file is played as fast as it was.
 fn audio(args: &Args, path: &Path) -> anyhow::Result<StreamConfig> {
+    if let Some(device) = address::microphone(path, args.rate_hz)? {
+        return Ok(StreamConfig::new(Modality::Audio.to_string(), None, device));
+    }
     if !is_pipe(path) {
         let source = SourceConfig::Sound {
             path: path.to_owned(),

@@ -6,8 +6,9 @@ use sensorium_pack::Modality;
 use serde::Deserialize;
 
 use super::ConfigError;
-use super::range::{check_frame_hz, out_of_range};
+use super::range::{check_frame_hz, check_sound_hz, out_of_range};
 use crate::source::i2c::{Array, Kind};
+use crate::source::microphone::Microphone;
 use crate::source::v4l2::{Counts, Video};
 
 /// A thermal array on an I2C bus.
@@ -126,6 +127,36 @@ impl V4l2Config {
             counts,
             size,
             rate_hz: self.rate_hz.map(f64::from),
+        })
+    }
+}
+
+/// A microphone, by ALSA.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlsaConfig {
+    /// What ALSA calls it, such as `hw:CARD=1,DEV=0`; ALSA's default by default.
+    #[serde(default = "default_device")]
+    pub device: String,
+    /// Samples a second; 16 000, where it can, by default.
+    pub rate_hz: Option<u32>,
+}
+
+fn default_device() -> String {
+    "default".to_owned()
+}
+
+impl AlsaConfig {
+    /// The microphone as it shall be used.
+    ///
+    /// # Errors
+    ///
+    /// A rate that is out of its range.
+    pub fn microphone(&self) -> Result<Microphone, ConfigError> {
+        self.rate_hz.map_or(Ok(()), check_sound_hz)?;
+        Ok(Microphone {
+            device: self.device.clone(),
+            rate_hz: self.rate_hz,
         })
     }
 }

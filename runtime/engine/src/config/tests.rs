@@ -20,7 +20,7 @@ fn the_documented_file_is_understood() {
         .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n")
         .collect();
     let config = Config::parse(&example).unwrap();
-    assert_eq!(config.streams.len(), 8);
+    assert_eq!(config.streams.len(), 9);
     assert_eq!(config.clock, ClockMode::Host);
     let scoring = Scoring {
         temperature: 0.1,
@@ -186,5 +186,20 @@ fn cameras_are_of_a_sense() {
     assert_eq!(
         error(thermal, ", rate_hz = 0"),
         "rate_hz is 0, expected 0.01 to 1000"
+    );
+}
+
+#[test]
+fn microphones_have_a_rate() {
+    let alsa = |rest: &str| {
+        let text = format!("[[stream]]\nname = 'a'\nsource = {{ kind = 'alsa'{rest} }}\n");
+        Config::parse(&text).map_err(|error| error.to_string())
+    };
+    let config = alsa("").unwrap();
+    assert_eq!(config.streams[0].modality().unwrap(), Modality::Audio);
+    assert_eq!(config.streams[0].source.path(), Path::new("default"));
+    assert_eq!(
+        alsa(", rate_hz = 16").unwrap_err(),
+        "rate_hz is 16, expected 1000 to 192000"
     );
 }

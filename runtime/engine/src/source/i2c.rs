@@ -243,7 +243,11 @@ impl Array {
         let sensor = match self.model {
             Model::Amg8833(rate) => {
                 Amg8833::open(wire, self.address, rate, &mut linux_embedded_hal::Delay)
-                    .map(|sensor| Sensor::Amg8833 { sensor, due: None })
+                    .map(|sensor| Sensor::Amg8833 {
+                        sensor,
+                        celsius: [f32::NAN; amg8833::PIXELS],
+                        due: None,
+                    })
                     .map_err(SensorError::Amg8833)
             }
             Model::Mlx90640(refresh, emissivity) => Mlx90640::open(wire, self.address, refresh)
@@ -286,6 +290,7 @@ pub struct ThermalArray {
 enum Sensor {
     Amg8833 {
         sensor: Amg8833<Wire>,
+        celsius: [f32; amg8833::PIXELS],
         /// When the next frame is there.
         due: Option<Instant>,
     },
@@ -301,7 +306,11 @@ impl Camera for ThermalArray {
     fn next(&mut self) -> Result<Option<Shot>, SourceError> {
         let period = Duration::from_secs_f64(1e3 / f64::from(self.array.rate_mhz()));
         let celsius: &[f32] = match &mut self.sensor {
-            Sensor::Amg8833 { sensor, due } => {
+            Sensor::Amg8833 {
+                sensor,
+                celsius,
+                due,
+            } => {
                 let now = Instant::now();
                 let at = *due.get_or_insert(now);
                 if let Some(left) = at
@@ -313,10 +322,9 @@ impl Camera for ThermalArray {
                 }
                 // The sensor keeps its own time: who is late does not hurry.
                 *due = Some((at + period).max(now));
-                let mut celsius = [0.0; amg8833::PIXELS];
-                let read = sensor.read(&mut celsius).map_err(SensorError::ReadAmg8833);
+                let read = sensor.read(celsius).map_err(SensorError::ReadAmg8833);
                 read.map_err(|source| self.array.error(source))?;
-                &celsius.clone()
+                &celsius[..]
             }
             Sensor::Mlx90640 {
                 sensor,

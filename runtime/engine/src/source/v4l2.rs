@@ -419,14 +419,8 @@ fn set(asked: &mut Asked, video: &Video, card: &str) -> Result<PixelFormat, V4l2
     let mut format = Format::ask(PixelFormat::default());
     asked.ask(Request::Format(&mut format))?;
     let size = (format.frames.width, format.frames.height);
-    let (width, height) = video.size.unwrap_or(size);
     let expected = video.counts.pixel();
-    let mut format = Format::ask(PixelFormat {
-        width,
-        height,
-        pixel: expected,
-        ..PixelFormat::default()
-    });
+    let mut format = Format::ask(PixelFormat::ask(video.size.unwrap_or(size), expected));
     asked.ask(Request::SetFormat(&mut format))?;
     let mut frames = format.frames;
     let (device, card) = (asked.device.clone(), card.to_owned());
