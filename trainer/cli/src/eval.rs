@@ -25,11 +25,13 @@ use crate::samples::Samples;
 use crate::table;
 
 mod calibration;
+mod few;
 mod held_out;
 mod int8;
 mod mounting;
 mod report;
 
+use few::FewShots;
 use int8::Comparison;
 use mounting::{CHANGES, Change, Mounted, Mountings};
 pub use report::Report;
@@ -79,6 +81,10 @@ pub struct Args {
     /// Nothing is written then.
     #[arg(long, conflicts_with_all = ["images", "quantize"])]
     mounting: bool,
+    /// Only what a linear probe over embeddings names rightly that is given so many examples of each class
+    /// of a group, those of some held-out people, and tested on the others. Nothing is written then.
+    #[arg(long, value_name = "EXAMPLES", conflicts_with_all = ["images", "quantize", "mounting"])]
+    shots: Option<usize>,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -120,6 +126,20 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     let images = images.as_ref().map(|(space, cache)| (&**space, cache));
+    if let Some(shots) = args.shots {
+        ensure!(
+            !recipe.groups.is_empty(),
+            "--shots: {:?} has no [[group]] of classes",
+            recipe.name
+        );
+        let embedded = embed(&encoder, &samples, &split.held_out)?;
+        let few = FewShots::new(&recipe, &samples, &embedded, shots);
+        let text = match args.json {
+            true => serde_json::to_string(&few)? + "\n",
+            false => few.to_string(),
+        };
+        return print(&text);
+    }
     if args.mounting {
         ensure!(
             recipe.modality() == Modality::Imu,
