@@ -286,7 +286,7 @@ pub trait Source: Send + std::fmt::Debug {
         false
     }
 
-    /// In what its samples are measured, where the sense alone does not say; see [`unit`].
+    /// In what its samples are measured, where the sense alone does not say; see [`unit()`].
     fn unit(&self) -> Option<String> {
         None
     }
