@@ -26,6 +26,7 @@ pub mod keys;
 pub mod ledger;
 pub mod pipeline;
 pub mod queue;
+pub mod recording;
 pub mod sense;
 pub mod sink;
 pub mod slot;
