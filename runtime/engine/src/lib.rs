@@ -33,4 +33,5 @@ pub mod slot;
 pub mod source;
 pub mod space;
 pub mod stream;
+pub mod take;
 pub mod text;
