@@ -8,11 +8,11 @@ mod tiny;
 use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
-use tiny::four::{FRAME_HZ, THERMAL, folder};
 use sensorium_pack::Modality;
 use sensorium_testkit::{Tiny, tiny_pack};
 use serde_json::Value;
 use tiny::Folder;
+use tiny::four::{FRAME_HZ, THERMAL, folder};
 
 /// Exit status, stdout and stderr.
 fn sensorium(args: &[&str]) -> (i32, String, String) {

@@ -11,11 +11,11 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use tiny::four::{FRAME_HZ, THERMAL, folder};
 use sensorium_pack::Modality;
 use sensorium_testkit::{Tiny, tiny_pack};
 use serde_json::Value;
 use tiny::Folder;
+use tiny::four::{FRAME_HZ, THERMAL, folder};
 
 /// Longest that a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(60);
