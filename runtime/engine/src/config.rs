@@ -206,6 +206,10 @@ pub struct StreamConfig {
     pub retry_s: Option<f64>,
     /// The pack with the encoder of this sense, where it is not that of the others.
     pub pack: Option<PathBuf>,
+    /// The space that it is recognised in, where the pack has encoders of the sense in several; all of
+    /// them by default.
+    #[serde(default)]
+    pub space: Option<String>,
 }
 
 impl StreamConfig {
@@ -222,6 +226,7 @@ impl StreamConfig {
             priority: None,
             retry_s: None,
             pack: None,
+            space: None,
         }
     }
 

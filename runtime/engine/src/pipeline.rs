@@ -53,6 +53,8 @@ pub struct Line {
     pub source: Box<dyn Source>,
     /// What becomes of them.
     pub stream: Stream,
+    /// What becomes of them in other spaces, each by an encoder of its own.
+    pub others: Vec<Stream>,
     /// What the times of its events mean. Where that is the sample's time, nothing is live: rather
     /// than drop what is late, the source waits.
     pub clock: ClockMode,
@@ -170,6 +172,7 @@ fn run_line(
     let Line {
         source,
         mut stream,
+        mut others,
         clock,
     } = line;
     let queue = Queue::new(QUEUE_US);
@@ -184,7 +187,7 @@ fn run_line(
         });
         let result = {
             let _closing = Closing(queue);
-            consume((queue, is_live), &mut stream, outputs)
+            consume((queue, is_live), (&mut stream, &mut others), outputs)
         };
         let read = reader.join().map_err(|_panic| PipelineError::Thread);
         (read.and_then(|read| Ok(read?)), result)
@@ -204,7 +207,7 @@ impl Drop for Closing<'_> {
 
 fn consume(
     (queue, is_live): (&Queue<Signal>, bool),
-    stream: &mut Stream,
+    (stream, others): (&mut Stream, &mut [Stream]),
     outputs: &SyncSender<Timed>,
 ) -> Result<(), StreamError> {
     // What is said of a window is said at its end; an event may reach less far.
@@ -229,11 +232,13 @@ fn consume(
         }
         let (popped, dropped) = queue.pop(stream.patience());
         stream.dropped(dropped);
+        others.iter_mut().for_each(|other| other.dropped(dropped));
         let signal = match popped {
             Popped::Item(signal) => signal,
             // A recording that is played slowly, or after others, says nothing of a sensor.
             Popped::Nothing if is_live => {
                 stream.idle(&mut say);
+                others.iter_mut().for_each(|other| other.idle(&mut say));
                 continue;
             }
             Popped::Nothing => continue,
@@ -242,11 +247,20 @@ fn consume(
         if let Signal::Origin { at_us } = signal {
             origin_us.set(at_us);
         }
-        if let Err(error) = stream.take(signal, &mut say) {
-            stream.finish(&mut say);
-            return Err(error);
+        let taken = others
+            .iter_mut()
+            .try_for_each(|other| other.take(signal.clone(), &mut say));
+        let taken = taken.and_then(|()| stream.take(signal, &mut say));
+        if taken.is_err() {
+            end((stream, others), &mut say);
+            return taken;
         }
     }
-    stream.finish(&mut say);
+    end((stream, others), &mut say);
     Ok(())
+}
+
+fn end((stream, others): (&mut Stream, &mut [Stream]), say: &mut dyn FnMut(Output)) {
+    stream.finish(say);
+    others.iter_mut().for_each(|other| other.finish(say));
 }

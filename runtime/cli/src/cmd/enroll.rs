@@ -84,6 +84,9 @@ pub struct Args {
     /// Units of inertial columns that name none; the encoder's by default.
     #[arg(long, value_name = "ACC,GYRO", value_parser = units)]
     units: Option<ImuUnits>,
+    /// The space, where the pack has encoders of the sense in several; the first by default.
+    #[arg(long, value_name = "NAME")]
+    space: Option<String>,
 }
 
 /// What the class is to be made of.
@@ -93,6 +96,8 @@ struct Examples {
     /// What each is of.
     of_rows: Vec<String>,
     space: Space,
+    /// Whether the pack has the sense in other spaces, too.
+    is_elsewhere: bool,
 }
 
 /// Those of files.
@@ -102,8 +107,8 @@ fn of_files(args: &Args) -> anyhow::Result<Examples> {
          --thermal PATH, --depth PATH or --config FILE",
     )?;
     let pack = open_pack(args.pack.as_deref())?;
-    let encoders = Encoders::load(&pack, args.modality)?;
-    let space_name = encoders.all()[encoders.for_file(first)?].space();
+    let encoders = Encoders::load_in(&pack, args.modality, args.space.as_deref())?;
+    let space_name = encoders.all()[0].space();
     let space = load_space(&pack, space_name, None)?;
     let recorded = Recorded {
         rate_hz: args.rate_hz,
@@ -124,6 +129,7 @@ fn of_files(args: &Args) -> anyhow::Result<Examples> {
         rows,
         of_rows,
         space,
+        is_elsewhere: encoders.spaces().len() > 1,
     })
 }
 
@@ -159,8 +165,9 @@ fn of_takes(args: &Args) -> anyhow::Result<Examples> {
         .or(config.pack.as_ref());
     let pack = open_pack(pack.map(PathBuf::as_path))?;
     // As a stream is recognised.
-    let sense = Sense::load(&pack, args.modality)?;
-    let encoder = sense.encoder();
+    let space = args.space.as_deref().or(stream.space.as_deref());
+    let senses = Sense::load_all(&pack, args.modality, space)?;
+    let encoder = senses[0].encoder();
     let space = load_space(&pack, encoder.space(), None)?;
     let name = &stream.name;
     let in_stream = || format!("stream {name:?}");
@@ -186,6 +193,7 @@ fn of_takes(args: &Args) -> anyhow::Result<Examples> {
         rows: rows.collect::<anyhow::Result<_>>()?,
         of_rows: (1..=takes).map(|number| format!("take {number}")).collect(),
         space,
+        is_elsewhere: senses.len() > 1,
     })
 }
 
@@ -247,6 +255,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         rows,
         of_rows,
         space,
+        is_elsewhere,
     } = examples;
     let vector = mean_vector(rows.iter().map(Vec::as_slice))?;
     for (path, alike) in of_rows.iter().zip(likeness(&rows)) {
@@ -266,6 +275,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.name,
         rows.len()
     );
+    if is_elsewhere {
+        let space = space.name();
+        eprintln!("sensorium: note: it is a class of space {space:?} alone; see --space");
+    }
     if let Some(classes) = &args.classes {
         add_to_classes(classes, &class, &args.name, &out)?;
     }

@@ -104,6 +104,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         pack: args.sense.pack.clone().or(config.pack),
         classes: args.sense.classes.clone().or(config.classes),
         text_model: args.sense.text_model.clone().or(config.text_model),
+        space: args.sense.space.clone(),
     };
     let clock = args.clock.map_or(config.clock, ClockMode::from);
     check_cores(args.cores)?;
@@ -126,6 +127,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let board = Arc::new(Board::default());
     let mut lines = Vec::new();
     for opened in opened {
+        for (about, recognition) in opened.others {
+            board.add(about, recognition);
+        }
         board.add(opened.about, opened.recognition);
         lines.push(opened.line);
     }
@@ -148,9 +152,12 @@ pub fn fuser(opened: &[Opened], merge_within_s: f32) -> anyhow::Result<Fuser> {
     let mut senses = Vec::new();
     for opened in opened {
         senses.push(opened.recognition.sense.modality());
-        for class in opened.recognition.slot.get().classes() {
-            if !classes.contains(class) {
-                classes.push(class.clone());
+        let others = opened.others.iter().map(|(_, recognition)| recognition);
+        for recognition in others.chain([&opened.recognition]) {
+            for class in recognition.slot.get().classes() {
+                if !classes.contains(class) {
+                    classes.push(class.clone());
+                }
             }
         }
     }

@@ -222,6 +222,7 @@ pub fn streams(pack: &Pack, seconds: u64, is_tiny: bool) -> Vec<Four> {
                 source: Box::new(sensor),
                 clock: settings.clock,
                 stream: Stream::new(settings, sense, Arc::clone(&slot), pack.id()),
+                others: Vec::new(),
             },
             shape,
             slot,
