@@ -102,10 +102,11 @@ struct Examples {
 
 /// Those of files.
 fn of_files(args: &Args) -> anyhow::Result<Examples> {
-    let first = args.input.first().context(
+    ensure!(
+        !args.input.is_empty(),
         "there are no examples: give files, or a live sensor as --serial PORT, --audio PATH, \
-         --thermal PATH, --depth PATH or --config FILE",
-    )?;
+         --thermal PATH, --depth PATH or --config FILE"
+    );
     let pack = open_pack(args.pack.as_deref())?;
     let encoders = Encoders::load_in(&pack, args.modality, args.space.as_deref())?;
     let space_name = encoders.all()[0].space();

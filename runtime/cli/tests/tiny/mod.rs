@@ -1,5 +1,6 @@
 //! A pack with an encoder of each sense that files are given for, and small files.
 
+#[allow(dead_code, reason = "tests of single senses do without")]
 pub mod four;
 
 use std::path::{Path, PathBuf};
