@@ -126,6 +126,9 @@ fn of_files(args: &Args) -> anyhow::Result<Examples> {
     if rows.len() < times {
         bail!("{} examples, expected {times} (--times)", rows.len());
     }
+    if encoders.spaces().len() > 1 {
+        eprintln!("sensorium: note: it is a class of space {space_name:?} alone; see --space");
+    }
     Ok(Examples {
         rows,
         of_rows,

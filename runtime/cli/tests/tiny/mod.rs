@@ -1,6 +1,7 @@
 //! A pack with an encoder of each sense that files are given for, and small files.
 
-#[allow(dead_code, reason = "tests of single senses do without")]
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 pub mod four;
 
 use std::path::{Path, PathBuf};
