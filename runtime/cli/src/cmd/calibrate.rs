@@ -197,6 +197,7 @@ fn configuration(args: &Args) -> anyhow::Result<Config> {
 /// How a run listens to one sense.
 struct Listening<'a> {
     pack: Option<&'a Path>,
+    space: Option<&'a str>,
     hop_s: Option<f32>,
     window_s: Option<f32>,
     /// Streams of the sense.
@@ -212,6 +213,7 @@ fn listening<'a>(
     if args.config.is_none() {
         return Ok(Listening {
             pack: None,
+            space: None,
             hop_s: args.hop_s,
             window_s: None,
             streams: 1,
@@ -222,10 +224,13 @@ fn listening<'a>(
     let first = streams
         .first()
         .with_context(|| format!("the configuration has no {modality} stream"))?;
-    let how = |stream: &StreamConfig| (stream.hop_s, stream.window_s, stream.pack.clone());
+    let how = |stream: &StreamConfig| {
+        let (pack, space) = (stream.pack.clone(), stream.space.clone());
+        (stream.hop_s, stream.window_s, pack, space)
+    };
     if let Some(other) = streams.iter().find(|other| how(other) != how(first)) {
         bail!(
-            "streams {:?} and {:?} of the configuration differ in hop_s, window_s or pack: a threshold \
+            "streams {:?} and {:?} of the configuration differ in hop_s, window_s, pack or space: a threshold \
              holds for one",
             first.name,
             other.name
@@ -233,6 +238,7 @@ fn listening<'a>(
     }
     Ok(Listening {
         pack: first.pack.as_deref(),
+        space: first.space.as_deref(),
         hop_s: first.hop_s,
         window_s: first.window_s,
         streams: streams.len(),
@@ -303,7 +309,10 @@ fn hear_all(
             continue;
         }
         let how = listening(config, args, modality)?;
-        let mut recognition = senses.load(modality, how.pack)?;
+        // What is calibrated holds in one space: that which a calibrated run takes, too.
+        let mut recognition = senses
+            .load_all(modality, how.pack, how.space)?
+            .swap_remove(0);
         if let Some(window_s) = how.window_s {
             recognition.sense = recognition.sense.with_window_s(window_s)?;
         }

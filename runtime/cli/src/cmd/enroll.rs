@@ -96,14 +96,16 @@ struct Examples {
     /// What each is of.
     of_rows: Vec<String>,
     space: Space,
+    /// Whether the pack has the sense in other spaces, too.
+    is_elsewhere: bool,
 }
 
 /// Those of files.
 fn of_files(args: &Args) -> anyhow::Result<Examples> {
     ensure!(
         !args.input.is_empty(),
-        "there are no examples: give files, or a live sensor as --serial PORT, --audio PATH, --thermal \
-         PATH, --depth PATH or --config FILE"
+        "there are no examples: give files, or a live sensor as --serial PORT, --audio PATH, \
+         --thermal PATH, --depth PATH or --config FILE"
     );
     let pack = open_pack(args.pack.as_deref())?;
     let encoders = Encoders::load_in(&pack, args.modality, args.space.as_deref())?;
@@ -131,6 +133,7 @@ fn of_files(args: &Args) -> anyhow::Result<Examples> {
         rows,
         of_rows,
         space,
+        is_elsewhere: encoders.spaces().len() > 1,
     })
 }
 
@@ -166,8 +169,9 @@ fn of_takes(args: &Args) -> anyhow::Result<Examples> {
         .or(config.pack.as_ref());
     let pack = open_pack(pack.map(PathBuf::as_path))?;
     // As a stream is recognised.
-    let sense = Sense::load(&pack, args.modality)?;
-    let encoder = sense.encoder();
+    let space = args.space.as_deref().or(stream.space.as_deref());
+    let senses = Sense::load_all(&pack, args.modality, space)?;
+    let encoder = senses[0].encoder();
     let space = load_space(&pack, encoder.space(), None)?;
     let name = &stream.name;
     let in_stream = || format!("stream {name:?}");
@@ -193,6 +197,7 @@ fn of_takes(args: &Args) -> anyhow::Result<Examples> {
         rows: rows.collect::<anyhow::Result<_>>()?,
         of_rows: (1..=takes).map(|number| format!("take {number}")).collect(),
         space,
+        is_elsewhere: senses.len() > 1,
     })
 }
 
@@ -254,6 +259,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         rows,
         of_rows,
         space,
+        is_elsewhere,
     } = examples;
     let vector = mean_vector(rows.iter().map(Vec::as_slice))?;
     for (path, alike) in of_rows.iter().zip(likeness(&rows)) {
@@ -273,6 +279,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.name,
         rows.len()
     );
+    if is_elsewhere {
+        let space = space.name();
+        eprintln!("sensorium: note: it is a class of space {space:?} alone; see --space");
+    }
     if let Some(classes) = &args.classes {
         add_to_classes(classes, &class, &args.name, &out)?;
     }

@@ -56,7 +56,10 @@ pub fn record<W: Write + Send>(
         let join = |(reader, name): (thread::ScopedJoinHandle<'_, _>, &String)| {
             let read: Result<_, _> = reader.join().map_err(|_panic| WriteError::Thread)?;
             let name = name.clone();
-            read.map_err(|source| WriteError::Source { name, source })
+            read.map_err(|source| WriteError::Source {
+                name,
+                source: Box::new(source),
+            })
         };
         let read: Vec<Result<(), WriteError>> = readers.into_iter().zip(&names).map(join).collect();
         (read, written)
@@ -140,6 +143,8 @@ fn collect<W: Write + Send>(
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().unwrap_or(Err(WriteError::Thread))
         };
-        threads.into_iter().map(join).collect()
+        // All of them are waited for, and the first error is told.
+        let written: Vec<Result<(), WriteError>> = threads.into_iter().map(join).collect();
+        written.into_iter().collect()
     })
 }

@@ -182,7 +182,7 @@ impl<'a> Sound<'a> {
         }
     }
 
-    pub(super) fn read(data: &'a [u8]) -> Result<(Place, Vec<f32>, Option<Vec<u64>>), DataError> {
+    pub(super) fn read(data: &'a [u8]) -> Result<Heard, DataError> {
         let message: Self = serde_json::from_slice(data)?;
         let bytes = BASE64_STANDARD.decode(message.data.as_bytes())?;
         let samples: Vec<f32> = match &*message.format {
@@ -202,9 +202,21 @@ impl<'a> Sound<'a> {
             rate_mhz: message.rate_mhz,
             begins: true,
         };
-        let offsets_us = message.offsets_us.map(Cow::into_owned);
-        Ok((place.checked()?, samples, offsets_us))
+        Ok(Heard {
+            place: place.checked()?,
+            samples,
+            offsets_us: message.offsets_us.map(Cow::into_owned),
+        })
     }
+}
+
+/// A block of sound, as it was.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) place: Place,
+    pub(super) samples: Vec<f32>,
+    /// As of [`Block`](crate::source::Block).
+    pub(super) offsets_us: Option<Vec<u64>>,
 }
 
 /// A sample in steps of 16 bits, if it is one, to the last bit.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use sensorium_pack::Modality;
 
 use super::format::op;
-use super::message::{DataError, Inertial, Node, Picture, Place, Sound};
-use super::read::{Channels, Ours, ReadError, Records, chunk, each_message};
+use super::message::{DataError, Heard, Inertial, Node, Picture, Place, Sound};
+use super::read::{Channels, FileRecords, Ours, ReadError, chunk, each_message};
 use super::{Carries, McapFile, RecordedStream};
 use crate::source::replay::sleep_until;
 use crate::source::{Block, Feed, Samples, Signal, Source, SourceError};
@@ -16,7 +16,7 @@ use crate::source::{Block, Feed, Samples, Signal, Source, SourceError};
 #[derive(Debug)]
 pub struct McapReplay {
     path: PathBuf,
-    records: Records,
+    records: FileRecords,
     stream: RecordedStream,
     speed: Option<f64>,
 }
@@ -34,7 +34,7 @@ impl McapReplay {
     ) -> Result<Self, ReadError> {
         Ok(Self {
             path: file.path.clone(),
-            records: Records::open(&file.path, Some(file.whole))?,
+            records: FileRecords::open(&file.path, Some(file.whole))?,
             stream: stream.clone(),
             speed,
         })
@@ -110,18 +110,18 @@ enum Part {
 }
 
 impl Player<'_> {
-    fn play(&mut self, records: &mut Records) -> Result<(), ReadError> {
+    fn play(&mut self, records: &mut FileRecords) -> Result<(), ReadError> {
         while !self.is_over && !self.feed.is_stopped() {
-            let Some((at, opcode, record)) = records.next()? else {
+            let Some(record) = records.next()? else {
                 break;
             };
-            match opcode {
+            match record.opcode {
                 op::CHUNK => {
                     // The file was whole as far as this when it was opened.
-                    let data = chunk(at, record)?.unwrap_or(&[]);
-                    each_message(data, &mut |opcode, record| self.take(opcode, record))?;
+                    let data = chunk(record)?.unwrap_or(&[]);
+                    each_message(data, |(opcode, record)| self.take(opcode, record))?;
                 }
-                _ => self.take(opcode, record)?,
+                opcode => self.take(opcode, record.content)?,
             }
         }
         self.push_pending();
@@ -226,7 +226,11 @@ fn read(ours: &Ours<'_>, has_arrivals: bool) -> Result<Part, DataError> {
             (place, Samples::Imu(vec![sample]), None)
         }
         Modality::Audio => {
-            let (place, samples, offsets_us) = Sound::read(ours.data)?;
+            let Heard {
+                place,
+                samples,
+                offsets_us,
+            } = Sound::read(ours.data)?;
             (place, Samples::Sound(samples), offsets_us)
         }
         _ => {

@@ -12,7 +12,7 @@ use sensorium_wire::sample_time_us;
 use thiserror::Error;
 
 use super::format::{self, Channel, Chunk, HEAD_LEN, MAGIC, MessageHeader, op};
-use super::message::{DataError, Inertial, Node, Picture, Place, Sound};
+use super::message::{DataError, Heard, Inertial, Node, Picture, Place, Sound};
 use super::{CLOCK, Carries, FRAME_ID, SAMPLE, SENSES, stream_of};
 use crate::source::Signal;
 
@@ -39,7 +39,7 @@ pub enum ReadError {
     /// Its chunks are compressed.
     #[error(
         "the chunk at byte {at} is compressed with {compression:?}, which is not read here; \
-         `mcap compress --compression none` writes one that is"
+         `mcap decompress` writes one that is"
     )]
     Compressed {
         /// Where the chunk begins.
@@ -147,19 +147,19 @@ impl McapFile {
     ///
     /// A file that is none, or holds no whole chunk of samples.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let mut records = Records::open(path, None)?;
+        let mut records = FileRecords::open(path, None)?;
         let mut index = Index::default();
         let (mut chunks, mut is_damaged, mut ended) = (0, false, false);
         let mut whole = records.at;
-        while let Some((at, opcode, record)) = records.next()? {
-            match opcode {
-                op::CHUNK => match chunk(at, record)? {
+        while let Some(record) = records.next()? {
+            match record.opcode {
+                op::CHUNK => match chunk(record)? {
                     Some(data) => {
                         if !is_whole(data) {
                             is_damaged = true;
                             break;
                         }
-                        each_message(data, &mut |opcode, record| index.take(opcode, record))?;
+                        each_message(data, |(opcode, record)| index.take(opcode, record))?;
                         chunks += 1;
                     }
                     None => {
@@ -168,7 +168,7 @@ impl McapFile {
                     }
                 },
                 op::FOOTER => ended = true,
-                _ => index.take(opcode, record)?,
+                opcode => index.take(opcode, record.content)?,
             }
             whole = records.at;
         }
@@ -215,9 +215,19 @@ impl McapFile {
     }
 }
 
+/// A record of a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FileRecord<'a> {
+    /// Where it begins.
+    pub(super) at: u64,
+    /// What it is.
+    pub(super) opcode: u8,
+    pub(super) content: &'a [u8],
+}
+
 /// Records one after another, as long as they are whole.
 #[derive(Debug)]
-pub(super) struct Records {
+pub(super) struct FileRecords {
     file: BufReader<File>,
     record: Vec<u8>,
     /// Where the next one begins.
@@ -226,7 +236,7 @@ pub(super) struct Records {
     len: u64,
 }
 
-impl Records {
+impl FileRecords {
     /// Those of a file, up to byte `until`.
     pub(super) fn open(path: &Path, until: Option<u64>) -> Result<Self, ReadError> {
         let file = File::open(path)?;
@@ -248,8 +258,8 @@ impl Records {
         })
     }
 
-    /// Where it begins, what it is, what it holds.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, u8, &[u8])>, ReadError> {
+    /// The next one; none where the file, or what is whole of it, ends.
+    pub(super) fn next(&mut self) -> Result<Option<FileRecord<'_>>, ReadError> {
         let left = self.len.saturating_sub(self.at);
         if left < HEAD_LEN as u64 {
             return Ok(None);
@@ -265,13 +275,18 @@ impl Records {
         self.record.resize(len, 0);
         self.file.read_exact(&mut self.record)?;
         self.at += HEAD_LEN as u64 + record;
-        Ok(Some((at, opcode, &self.record)))
+        Ok(Some(FileRecord {
+            at,
+            opcode,
+            content: &self.record,
+        }))
     }
 }
 
 /// The records of a chunk; none if it is damaged.
-pub(super) fn chunk(at: u64, record: &[u8]) -> Result<Option<&[u8]>, ReadError> {
-    let Some(chunk) = Chunk::read(record) else {
+pub(super) fn chunk(record: FileRecord<'_>) -> Result<Option<&[u8]>, ReadError> {
+    let FileRecord { at, content, .. } = record;
+    let Some(chunk) = Chunk::read(content) else {
         return Ok(None);
     };
     if !chunk.compression.is_empty() {
@@ -297,9 +312,9 @@ fn is_whole(data: &[u8]) -> bool {
 /// Passes on the records of a chunk.
 pub(super) fn each_message(
     data: &[u8],
-    take: &mut dyn FnMut(u8, &[u8]) -> Result<(), ReadError>,
+    take: impl FnMut((u8, &[u8])) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
-    format::Records(data).try_for_each(|(opcode, record)| take(opcode, record))
+    format::Records(data).try_for_each(take)
 }
 
 /// A message of ours.
@@ -462,7 +477,7 @@ fn look_at(
             (place, place.t_us, None)
         }
         Modality::Audio => {
-            let (place, samples, _) = Sound::read(data)?;
+            let Heard { place, samples, .. } = Sound::read(data)?;
             let last = samples.len().saturating_sub(1) as u64;
             let lasts_us = sample_time_us(last, place.rate_mhz);
             (place, place.t_us.saturating_add(lasts_us), None)

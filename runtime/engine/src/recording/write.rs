@@ -49,7 +49,7 @@ pub enum WriteError {
         /// The stream.
         name: String,
         /// What became of it.
-        source: SourceError,
+        source: Box<SourceError>,
     },
     /// A thread failed: a bug.
     #[error("a thread of the recorder failed")]
