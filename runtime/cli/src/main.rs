@@ -1,5 +1,6 @@
 //! The `sensorium` program: names events in sensor streams with classes typed as text.
 
+mod address;
 mod cmd;
 mod http;
 mod inputs;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sensorium_engine::config::{Config, SourceConfig};
+use sensorium_engine::config::{AlsaConfig, Config, SourceConfig};
+use sensorium_engine::source::retry::Retry;
 use serde::Serialize;
 
 use crate::sense::{Options, Tested, open_pack, test_all};
@@ -145,6 +146,21 @@ fn check_config(path: &Path, options: &mut Options) -> Vec<Check> {
         .collect()
 }
 
+fn check_microphone(what: String, config: &AlsaConfig) -> Check {
+    let open = || -> anyhow::Result<u32> { Ok(config.microphone()?.open(Retry::default())?.1) };
+    match open() {
+        Ok(rate_hz) => Check::good(
+            what,
+            format!("microphone {:?}, {rate_hz} Hz", config.device),
+        ),
+        Err(error) => Check::bad(
+            what,
+            format!("{error:#}"),
+            "`arecord -L` lists microphones; may you use them (group audio)?",
+        ),
+    }
+}
+
 fn check_source(name: &str, source: &SourceConfig) -> Check {
     let what = format!("stream {name:?}");
     let path = source.path();
@@ -160,6 +176,23 @@ fn check_source(name: &str, source: &SourceConfig) -> Check {
                 .open(path)
                 .map(found),
             "is the node plugged in? May you use the port (group dialout)?",
+        ),
+        SourceConfig::Alsa(config) => return check_microphone(what, config),
+        SourceConfig::V4l2(_) => (
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .map(found),
+            "is the camera plugged in? May you use it (group video)?",
+        ),
+        SourceConfig::I2c(_) => (
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .map(found),
+            "is the bus enabled (raspi-config, or dtparam=i2c_arm=on)? May you use it (group i2c)?",
         ),
         // Opening a FIFO would wait for its writer.
         SourceConfig::Pcm { .. } | SourceConfig::RawFrames { .. } => (
