@@ -117,7 +117,7 @@ pub fn open(
             window_s: sense.window_s().map(rounded),
             hop_s: rounded(hop_s),
         };
-        eprintln!("sensorium: {about}");
+        say!("{about}");
         let settings = Settings {
             name: name.clone(),
             hop_s,

@@ -33,3 +33,4 @@ pub mod source;
 pub mod space;
 pub mod stream;
 pub mod text;
+pub mod vitals;

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, ensure};
 use sensorium_core::event::EventPolicy;
@@ -20,7 +19,7 @@ use sensorium_pack::{Modality, write_whole};
 use serde_json::json;
 
 use super::replay::units;
-use crate::listen::{listen_until, rate_mhz, stop_on_signals};
+use crate::listen::{Control, listen, rate_mhz};
 use crate::open::line;
 use crate::sense::{Options, Recognition, Senses};
 use crate::truth::Timeline;
@@ -155,7 +154,7 @@ fn configured(args: &Args) -> anyhow::Result<(Options, Option<f32>, EventsConfig
         args.hop_s.map_or(Ok(()), check_hop_s)?;
         return Ok((args.sense.clone(), args.hop_s, EventsConfig::default()));
     };
-    let config = Config::open(path).with_context(|| format!("configuration {path:?}"))?;
+    let config = Config::open(path, std::env::vars_os())?;
     let is_imu = |stream: &&_| is_imu(stream);
     let hops: Vec<Option<f32>> = { config.streams.iter() }
         .filter(is_imu)
@@ -189,7 +188,7 @@ fn listen_to_all(
     hop_s: f32,
     policy: EventPolicy,
 ) -> anyhow::Result<Background> {
-    let stop = stop_on_signals().context("handling signals")?;
+    let control = Control::of_signals()?;
     let mut background = Background::new();
     for path in &args.background {
         background.begin_recording();
@@ -199,8 +198,8 @@ fn listen_to_all(
             policy,
             clock: ClockMode::Sample,
         };
-        listen_to(path, args, settings, sense, &stop, &mut background)?;
-        ensure!(!stop.load(Ordering::Relaxed), "stopped by a signal");
+        listen_to(path, args, settings, sense, &control, &mut background)?;
+        ensure!(!control.stop.load(Ordering::Relaxed), "stopped by a signal");
     }
     Ok(background)
 }
@@ -210,7 +209,7 @@ fn listen_to(
     args: &Args,
     settings: Settings,
     sense: &Recognition,
-    stop: &Arc<AtomicBool>,
+    control: &Control,
     background: &mut Background,
 ) -> anyhow::Result<()> {
     let recording = Recording::open(path, args.units)?;
@@ -219,7 +218,7 @@ fn listen_to(
     let bank = sense.slot.get();
     let source = Box::new(Replay::new(recording, rate_mhz, None));
     let lines = vec![line(source, settings, sense)];
-    let summaries = listen_until(lines, stop, |output| {
+    let summaries = listen(lines, control, |output| {
         if let Output::Window(scored) = output {
             let window = (scored.t_start_us, scored.t_end_us);
             let present = timeline.as_ref().map(|t| t.classes_in(window, &bank));

@@ -128,7 +128,7 @@ fn check_sense(options: &Options) -> Check {
 
 /// Checks a configuration, and completes the options from it.
 fn check_config(path: &Path, options: &mut Options) -> Vec<Check> {
-    let config = match Config::open(path) {
+    let config = match Config::open(path, std::env::vars_os()) {
         Ok(config) => config,
         Err(error) => {
             let found = format!("{:#}", anyhow::Error::from(error));

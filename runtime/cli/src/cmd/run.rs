@@ -1,5 +1,6 @@
 //! `sensorium run`
 
+use std::env;
 use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -13,7 +14,7 @@ use clap::ValueEnum;
 use sensorium_engine::budget::Budget;
 use sensorium_engine::classes::Class;
 use sensorium_engine::config::{
-    Config, EventsConfig, SourceConfig, StreamConfig, check_cores, check_retry_s,
+    Config, MOST_CORES, SourceConfig, StreamConfig, check_cores, check_retry_s,
 };
 use sensorium_engine::fuse::{Fuser, MERGE_WITHIN_S};
 use sensorium_engine::pipeline::Line;
@@ -23,14 +24,16 @@ use sensorium_pack::Modality;
 
 use crate::http::{self, Board};
 use crate::inputs::{Cameras, is_pipe, named};
-use crate::listen::{exit_code, listen};
+use crate::listen::{Control, exit_code, listen};
 use crate::open::{How, Opened, open_all};
+use crate::reload::Running;
 use crate::roster::Roster;
 use crate::sense::{Options, Senses};
+use crate::service::{Order, Service};
 use crate::watch;
 
 /// Listen to sensors and name what happens.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The configuration; see `docs/configuration.md`. Without it, what to listen to is said by the
@@ -126,23 +129,20 @@ impl From<ClockArg> for ClockMode {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let config = config(args)?;
+    let service = Arc::new(Service::begin()?);
+    let config = wanted(args)?;
     let options = Options {
-        pack: args.sense.pack.clone().or(config.pack),
-        classes: args.sense.classes.clone().or(config.classes),
-        text_model: args.sense.text_model.clone().or(config.text_model),
+        pack: config.pack.clone(),
+        classes: config.classes.clone(),
+        text_model: config.text_model.clone(),
     };
-    let clock = args.clock.map_or(config.clock, ClockMode::from);
-    check_cores(args.cores)?;
-    let all = || thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
-    let budget = Budget::new(args.cores.or(config.cores).unwrap_or_else(all));
+    let budget = Budget::new(cores(&config));
     let how = How {
         events: &config.events,
-        clock,
+        clock: config.clock.unwrap_or_default(),
         budget: Some(&budget),
     };
-    let calibration = args.calibration.as_ref().or(config.calibration.as_ref());
-    let mut senses = Senses::new(&options).calibrated(calibration.map(PathBuf::as_path))?;
+    let mut senses = Senses::new(&options).calibrated(config.calibration.as_deref())?;
     let opened = open_all(&config.streams, how, &mut senses)?;
     let merge_within_s = config.events.merge_within_s.unwrap_or(MERGE_WITHIN_S);
     let fuser = fuser(&opened, merge_within_s)?;
@@ -157,15 +157,65 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         lines.push(opened.line);
     }
     // What is recorded gives the same events each time: nothing changes while it is played.
-    if let (Some(path), false) = (&options.classes, is_recorded) {
-        watch::classes(path.clone(), Arc::clone(&roster));
+    if !is_recorded {
+        watch::classes(Arc::clone(&roster));
     }
-    if let Some(address) = args.http.or(config.http) {
-        let address = http::serve(address, roster, Arc::clone(&board))?;
-        eprintln!("sensorium: listening at http://{address}");
+    if let Some(address) = config.http {
+        let address = http::serve(address, Arc::clone(&roster), Arc::clone(&board))?;
+        say!("listening at http://{address}");
     }
-    args.events
-        .write(lines, fuser, out, |output| board.hear(output))
+    let running = Running {
+        started: config,
+        roster,
+        budget,
+    };
+    let args_again = args.clone();
+    Arc::clone(&service).attend(move |order| match order {
+        Order::Reload => {
+            ensure!(!is_recorded, "recordings are played");
+            let config = wanted(&args_again)?;
+            running.reload(&config, cores(&config))
+        }
+        // What is left to be done need not wait for its turn.
+        Order::Stop => {
+            running.budget.set_cores(MOST_CORES);
+            Ok(())
+        }
+    });
+    let hear = |output: &Output| {
+        board.hear(output);
+        service.hear(output);
+    };
+    let written = args
+        .events
+        .write(lines, fuser, service.control(), out, hear);
+    service.end();
+    written
+}
+
+/// The configuration, with what the command line says in its place.
+fn wanted(args: &Args) -> anyhow::Result<Config> {
+    let mut config = config(args)?;
+    check_cores(args.cores)?;
+    let Options {
+        pack,
+        classes,
+        text_model,
+    } = args.sense.clone();
+    config.pack = pack.or(config.pack);
+    config.classes = classes.or(config.classes);
+    config.text_model = text_model.or(config.text_model);
+    config.calibration = args.calibration.clone().or(config.calibration);
+    config.clock = args.clock.map(ClockMode::from).or(config.clock);
+    config.http = args.http.or(config.http);
+    config.cores = args.cores.or(config.cores);
+    Ok(config)
+}
+
+/// Cores that recognising may keep busy.
+fn cores(config: &Config) -> f64 {
+    let all = || thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+    config.cores.unwrap_or_else(all)
 }
 
 /// What makes one event of those that several streams tell of. Refuses classes that could never be
@@ -194,6 +244,7 @@ impl Events {
         &self,
         lines: Vec<Line>,
         mut fuser: Fuser,
+        control: &Control,
         out: &mut impl Write,
         hear: impl Fn(&Output),
     ) -> anyhow::Result<ExitCode> {
@@ -210,7 +261,7 @@ impl Events {
             Box::new(Human(out))
         };
         let mut events = 0;
-        let summaries = listen(lines, |output| {
+        let summaries = listen(lines, control, |output| {
             hear(&output);
             let Output::Event(event) = output else {
                 return Ok(());
@@ -234,7 +285,7 @@ fn config(args: &Args) -> anyhow::Result<Config> {
             args.cameras.thermal.is_empty() && args.cameras.depth.is_empty(),
             "--thermal and --depth cannot be used with --config: name them in {path:?}"
         );
-        return Config::open(path).with_context(|| format!("configuration {path:?}"));
+        return Ok(Config::open(path, env::vars_os())?);
     }
     let serial = args.serial.iter().map(|port| {
         let source = SourceConfig::Serial {
@@ -255,17 +306,8 @@ fn config(args: &Args) -> anyhow::Result<Config> {
         "nothing to listen to: give --serial PORT, --audio PATH, --thermal PATH, --depth PATH or \
          --config FILE"
     );
-    Ok(Config {
-        pack: None,
-        classes: None,
-        calibration: None,
-        text_model: None,
-        clock: ClockMode::Host,
-        http: None,
-        cores: None,
-        streams: named(streams, args.stream.as_deref())?,
-        events: EventsConfig::default(),
-    })
+    let config = Config::new(named(streams, args.stream.as_deref())?);
+    Ok(config.with_variables(env::vars_os())?)
 }
 
 /// Sound: raw where it comes from a pipe; a file is played as fast as it was.
