@@ -3,6 +3,7 @@
 #[macro_use]
 mod say;
 
+mod board;
 mod cmd;
 mod http;
 mod inputs;
