@@ -7,6 +7,7 @@ mod board;
 mod cmd;
 mod http;
 mod inputs;
+mod lasting;
 mod listen;
 mod notify;
 mod open;

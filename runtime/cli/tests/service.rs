@@ -54,14 +54,17 @@ impl Manager {
 
     /// Waits until it is told something that begins so.
     fn wait_for(&mut self, state: &str) -> String {
+        self.wait_until(|told| told.starts_with(state))
+    }
+
+    fn wait_until(&mut self, is_it: impl Fn(&str) -> bool) -> String {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            match self.next() {
-                Some(told) if told.starts_with(state) => return told,
-                _ => {}
+            if let Some(told) = self.next().filter(|told| is_it(told)) {
+                return told;
             }
         }
-        panic!("{state}: {:?}", self.heard);
+        panic!("{:?}", self.heard);
     }
 }
 
@@ -103,11 +106,7 @@ fn a_manager_is_told_how_it_is() {
     manager.wait_for("STATUS=windows scored: audio ");
     drop(writer);
     run.wait_for("it is gone");
-    let status = manager.wait_for("STATUS=windows scored: audio ");
-    assert!(
-        status.ends_with("; audio is degraded: it is gone"),
-        "{status}"
-    );
+    manager.wait_until(|told| told.ends_with("; audio is degraded: it is gone"));
     manager.wait_for("WATCHDOG=1");
     run.signal("-TERM");
     manager.wait_for("STOPPING=1");
@@ -237,11 +236,7 @@ fn a_configuration_is_read_again() {
     config(&folder.name("none.toml"), "");
     run.signal("-HUP");
     run.wait_for("SIGHUP: nothing was changed: classes ");
-    assert!(
-        manager
-            .wait_for("STATUS=")
-            .contains("reload failed: classes ")
-    );
+    manager.wait_until(|told| told.contains("reload failed: classes "));
     config(&drone, "colour = 'red'\n");
     run.signal("-HUP");
     run.wait_for("unknown key \"colour\"");
@@ -313,4 +308,72 @@ fn a_log_that_is_full_ends_nothing() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(lines.contains("\"phase\":\"end\""), "{lines}");
+}
+
+/// Runs with events to a file of a disk that cannot be written, and a tone of nine seconds to hear.
+fn with_out(out: &str, wrap: &[&str]) -> (Option<i32>, String) {
+    let folder = Folder::new();
+    let (pack, path) = (folder.name("tiny.pack"), fifo(&folder));
+    let program = env!("CARGO_BIN_EXE_sensorium");
+    let args = [
+        "run",
+        "--audio",
+        &path,
+        "--rate-hz",
+        "16000",
+        "--retry-s",
+        "0",
+        "--pack",
+        &pack,
+        "--clock",
+        "sample",
+        "--out",
+        out,
+    ];
+    let command = [wrap, &[program], &args[..]].concat();
+    let child = Command::new(command[0])
+        .args(&command[1..])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::fs::write(&path, tone(36)).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(ledger(&said), [144_000.0, 144_000.0, 0.0, 0.0]);
+    assert!(said.contains("; 69 windows scored"), "{said}");
+    (output.status.code(), said)
+}
+
+#[test]
+fn a_disk_that_is_full_does_not_end_sensing() {
+    let (status, said) = with_out("/dev/full", &[]);
+    // What was heard is told of; that it was not written, too.
+    assert_eq!(status, Some(2), "{said}");
+    let began = "sensorium: \"/dev/full\": No space left on device (os error 28); sensing goes on";
+    assert!(said.contains(began), "{said}");
+    let ended = "\"/dev/full\": 3 writes failed: No space left on device";
+    assert!(said.contains(ended), "{said}");
+}
+
+#[test]
+fn a_file_system_that_is_read_only_does_not_end_sensing() {
+    let mounted = "mount -t tmpfs -o ro none /mnt && exec \"$@\"";
+    let wrap = [
+        "unshare",
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-c",
+        mounted,
+        "sh",
+    ];
+    let is_allowed = Command::new(wrap[0]).args(&wrap[1..]).arg("true").status();
+    if !is_allowed.is_ok_and(|status| status.success()) {
+        eprintln!("nothing can be mounted here; what follows from it is tested with a full disk");
+        return;
+    }
+    let (status, said) = with_out("/mnt/events.jsonl", &wrap);
+    assert_eq!(status, Some(2), "{said}");
+    let began = "\"/mnt/events.jsonl\": Read-only file system (os error 30); sensing goes on";
+    assert!(said.contains(began), "{said}");
 }

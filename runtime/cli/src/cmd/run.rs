@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,6 +24,7 @@ use sensorium_pack::Modality;
 
 use crate::http::{self, Board};
 use crate::inputs::{Cameras, is_pipe, named};
+use crate::lasting::{Lasting, LateFile};
 use crate::listen::{Control, exit_code, listen};
 use crate::open::{How, Opened, open_all};
 use crate::reload::Running;
@@ -248,17 +249,22 @@ impl Events {
         out: &mut impl Write,
         hear: impl Fn(&Output),
     ) -> anyhow::Result<ExitCode> {
-        let mut file = match &self.out {
+        let lasts = !lines.iter().all(|line| line.source.is_recording());
+        let (to, name): (Box<dyn Write + '_>, _) = match &self.out {
             Some(path) => {
-                let created = File::create(path).with_context(|| format!("writing {path:?}"))?;
-                Some(JsonLines(created))
+                let made: io::Result<Box<dyn Write>> = match lasts {
+                    true => LateFile::create(path).map(|file| Box::new(file) as _),
+                    false => File::create(path).map(|file| Box::new(file) as _),
+                };
+                let made = made.with_context(|| format!("writing {path:?}"))?;
+                (made, format!("{path:?}"))
             }
-            None => None,
+            None => (Box::new(out), "stdout".to_owned()),
         };
-        let mut sink: Box<dyn Sink + '_> = if self.json {
-            Box::new(JsonLines(out))
-        } else {
-            Box::new(Human(out))
+        let mut lines_out = Lasting::new(to, name, lasts);
+        let mut sink: Box<dyn Sink + '_> = match self.json || self.out.is_some() {
+            true => Box::new(JsonLines(&mut lines_out)),
+            false => Box::new(Human(&mut lines_out)),
         };
         let mut events = 0;
         let summaries = listen(lines, control, |output| {
@@ -268,14 +274,14 @@ impl Events {
             };
             for event in fuser.take(event) {
                 events += 1;
-                match &mut file {
-                    Some(file) => file.event(&event)?,
-                    None => sink.event(&event)?,
-                }
+                sink.event(&event)?;
             }
             Ok(())
         })?;
-        exit_code(summaries, events)
+        drop(sink);
+        let code = exit_code(summaries, events)?;
+        lines_out.end()?;
+        Ok(code)
     }
 }
 
