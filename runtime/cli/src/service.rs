@@ -195,10 +195,11 @@ impl<'a, F: FnMut(Order) -> anyhow::Result<()>> Attendant<'a, F> {
             Some(Order::Stop) => stop.store(true, Ordering::Relaxed),
             None => {}
         }
-        if stop.load(Ordering::Relaxed) && self.service.end() {
-            if let Err(error) = (self.obey)(Order::Stop) {
-                say!("{error:#}");
-            }
+        if stop.load(Ordering::Relaxed)
+            && self.service.end()
+            && let Err(error) = (self.obey)(Order::Stop)
+        {
+            say!("{error:#}");
         }
         if let (Some(half), true) = (half, self.is_ready) {
             self.watch(half);

@@ -48,12 +48,12 @@ fn judge(what: String, room: Room) -> Check {
         return Check::note(what, "you may not write there", elsewhere);
     }
     match room.free {
-        ..LEAST => Check::bad(
+        0..LEAST => Check::bad(
             what,
             free,
             "delete what is not needed; sensing goes on without files",
         ),
-        ..ENOUGH => Check::note(what, free, "delete what is not needed before it is full"),
+        LEAST..ENOUGH => Check::note(what, free, "delete what is not needed before it is full"),
         _ => Check::good(what, free),
     }
 }
