@@ -33,6 +33,7 @@
 mod damage;
 mod link;
 mod pty;
+pub mod scene;
 mod simulate;
 
 pub use damage::{DamageCounts, Destroyer};

@@ -81,6 +81,8 @@ pub struct Opened {
     pub about: About,
     /// What it is recognised with.
     pub recognition: Recognition,
+    /// The same in other spaces.
+    pub others: Vec<(About, Recognition)>,
 }
 
 /// Opens a stream: its source, its encoder and its classes.
@@ -96,10 +98,15 @@ pub fn open(
     } = how;
     let name = &stream.name;
     let mut open = || -> anyhow::Result<Opened> {
-        let mut recognition = senses.load(stream.modality()?, stream.pack.as_deref())?;
+        let (pack, space) = (stream.pack.as_deref(), stream.space.as_deref());
+        let mut all = senses.load_all(stream.modality()?, pack, space)?;
         if let Some(window_s) = stream.window_s {
-            recognition.sense = recognition.sense.with_window_s(window_s)?;
+            for recognition in &mut all {
+                recognition.sense = recognition.sense.clone().with_window_s(window_s)?;
+            }
         }
+        let mut others = all.split_off(1);
+        let recognition = all.swap_remove(0);
         let sense = &recognition.sense;
         let hop_s = stream.hop_s.unwrap_or_else(|| sense.default_hop_s());
         let (source, rate_mhz) = open_source(stream, sense.encoder())?;
@@ -136,18 +143,51 @@ pub fn open(
             longest_hop_s: f64::from(sense.window_s().unwrap_or(LONGEST_STILL_S)),
             priority: stream.priority.unwrap_or(1.0),
         };
-        let mut line = line(source, settings, &recognition);
+        let mut line = line(source, settings.clone(), &recognition);
+        let others = others.drain(..).map(|other| {
+            let (about, stream) = beside(&about, &settings, events, &other);
+            line.others.push(stream);
+            (about, other)
+        });
+        let others = others.collect();
         // A recording is not to say less where there is less time: it waits.
         if let (Some(budget), true) = (budget, is_live) {
             line.stream = line.stream.with_share(budget.share(demand));
+            let share = |other: Stream| other.with_share(budget.share(demand));
+            line.others = line.others.into_iter().map(share).collect();
         }
         Ok(Opened {
             line,
             about,
             recognition,
+            others,
         })
     };
     open().with_context(|| format!("stream {name:?}"))
+}
+
+/// The same samples, recognised in another space: a stream that is called after both.
+fn beside(
+    about: &About,
+    settings: &Settings,
+    events: &EventsConfig,
+    other: &Recognition,
+) -> (About, Stream) {
+    let sense = &other.sense;
+    let about = About {
+        stream: format!("{}/{}", about.stream, other.space.name()),
+        window_s: sense.window_s().map(rounded),
+        ..about.clone()
+    };
+    say!("{about}");
+    let settings = Settings {
+        name: about.stream.clone(),
+        policy: events.policy(sense.encoder().scoring()),
+        ..settings.clone()
+    };
+    let (sense, slot) = (sense.clone(), Arc::clone(&other.slot));
+    let stream = Stream::new(settings, sense, slot, other.pack_id.clone());
+    (about, stream)
 }
 
 /// A stream of a source, recognised so.
@@ -162,6 +202,7 @@ pub fn line(source: Box<dyn Source>, settings: Settings, recognition: &Recogniti
         source,
         clock: settings.clock,
         stream: Stream::new(settings, sense, slot, pack_id),
+        others: Vec::new(),
     }
 }
 

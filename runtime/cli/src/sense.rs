@@ -29,6 +29,9 @@ pub struct Options {
     /// pack does not know.
     #[arg(long, value_name = "DIR")]
     pub text_model: Option<PathBuf>,
+    /// The space, where the pack has encoders of a sense in several; all of them by default.
+    #[arg(long, value_name = "NAME")]
+    pub space: Option<String>,
 }
 
 /// Opens a pack, or the built-in one.
@@ -160,7 +163,16 @@ pub struct Recognition {
 pub struct Senses<'a> {
     options: &'a Options,
     calibration: Option<(PathBuf, Calibration)>,
-    loaded: Vec<(Option<PathBuf>, Modality, Recognition)>,
+    loaded: Vec<Loaded>,
+}
+
+/// What a sense is recognised with, in one space or several.
+#[derive(Debug)]
+struct Loaded {
+    pack: Option<PathBuf>,
+    modality: Modality,
+    space: Option<String>,
+    recognitions: Vec<Recognition>,
 }
 
 impl<'a> Senses<'a> {
@@ -200,21 +212,53 @@ impl<'a> Senses<'a> {
         }
     }
 
-    /// Loads and self-tests the encoder of a sense, and embeds the classes for it; `pack` is another
-    /// pack than that of the options.
+    /// Loads and self-tests the encoder of a sense, and embeds the classes for it; in the first of
+    /// several spaces that know them. `pack` is another pack than that of the options.
     pub fn load(&mut self, modality: Modality, pack: Option<&Path>) -> anyhow::Result<Recognition> {
+        let mut all = self.load_all(modality, pack, None)?;
+        Ok(all.swap_remove(0))
+    }
+
+    /// As [`load`](Self::load), in every space that has an encoder of the sense and knows the classes, or
+    /// in the one that is named. What `calibrate` found holds in one space, so with it there is but one.
+    pub fn load_all(
+        &mut self,
+        modality: Modality,
+        pack: Option<&Path>,
+        space: Option<&str>,
+    ) -> anyhow::Result<Vec<Recognition>> {
         let path = pack.or(self.options.pack.as_deref());
-        let is_same = |(known, sense, _): &&(Option<PathBuf>, Modality, Recognition)| {
-            known.as_deref() == path && *sense == modality
+        let space = space.or(self.options.space.as_deref());
+        let is_same = |known: &&Loaded| {
+            let same_place = known.pack.as_deref() == path && known.space.as_deref() == space;
+            same_place && known.modality == modality
         };
-        if let Some((.., recognition)) = self.loaded.iter().find(is_same) {
-            return Ok(recognition.clone());
+        if let Some(known) = self.loaded.iter().find(is_same) {
+            return Ok(known.recognitions.clone());
         }
-        let pack = open_pack(path)?;
-        let sense = Sense::load(&pack, modality)?;
+        let pack = Arc::new(open_pack(path)?);
+        let senses = Sense::load_all(&pack, modality, space)?;
+        let mut recognitions = each_in_its_space(senses, |sense: Sense| {
+            let space = sense.encoder().space().to_owned();
+            (space, self.recognition(&pack, sense))
+        })?;
+        if self.calibration.is_some() {
+            recognitions.truncate(1);
+        }
+        self.loaded.push(Loaded {
+            pack: path.map(Path::to_owned),
+            modality,
+            space: space.map(str::to_owned),
+            recognitions: recognitions.clone(),
+        });
+        Ok(recognitions)
+    }
+
+    fn recognition(&self, pack: &Arc<Pack>, sense: Sense) -> anyhow::Result<Recognition> {
+        let modality = sense.modality();
         let text_model = self.options.text_model.as_deref();
-        let space = load_space(&pack, sense.encoder().space(), text_model)?;
-        let compiled = load_classes(&pack, &space, modality, self.options.classes.as_deref())?;
+        let space = load_space(pack, sense.encoder().space(), text_model)?;
+        let compiled = load_classes(pack, &space, modality, self.options.classes.as_deref())?;
         let mut bank = Bank::new(&compiled, modality)?;
         if let Some((path, calibration)) = &self.calibration {
             let calibration = calibration.sense(modality);
@@ -222,23 +266,44 @@ impl<'a> Senses<'a> {
             bank = bank.with_calibration(calibration.with_context(missing)?);
         }
         warn_of_unheld_promises(&bank);
-        let recognition = Recognition {
+        Ok(Recognition {
             pack_id: pack.id(),
             sense,
             slot: Slot::new(bank),
             space: Arc::new(space),
-            pack: Arc::new(pack),
-        };
-        let path = path.map(Path::to_owned);
-        self.loaded.push((path, modality, recognition.clone()));
-        Ok(recognition)
+            pack: Arc::clone(pack),
+        })
     }
 
     /// Everything loaded, to be given other classes.
     pub fn into_loaded(self) -> Vec<Recognition> {
         let loaded = self.loaded.into_iter();
-        loaded.map(|(.., recognition)| recognition).collect()
+        loaded.flat_map(|loaded| loaded.recognitions).collect()
     }
+}
+
+/// What can be made in each of several spaces. One in which it cannot, since its words or examples are
+/// those of another, is left out and told of; if it can in none, that is the first one's error.
+pub fn each_in_its_space<T, U>(
+    parts: Vec<T>,
+    mut make: impl FnMut(T) -> (String, anyhow::Result<U>),
+) -> anyhow::Result<Vec<U>> {
+    let alone = parts.len() < 2;
+    let (mut made, mut refused) = (Vec::new(), Vec::new());
+    for part in parts {
+        match make(part) {
+            (_, Ok(one)) => made.push(one),
+            (_, Err(error)) if alone => return Err(error),
+            (space, Err(error)) => refused.push((space, error)),
+        }
+    }
+    if made.is_empty() && !refused.is_empty() {
+        return Err(refused.swap_remove(0).1);
+    }
+    for (space, error) in refused {
+        say!("note: space {space:?} is left out: {error:#}");
+    }
+    Ok(made)
 }
 
 /// Says of which typed words the pack's text tower cannot know much.

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use sensorium_engine::bank::Bank;
 use sensorium_engine::source::csv::{Labels, Recording};
 use sensorium_engine::stream::Scored;
+
+/// How finely stretches are kept.
+const STRETCH_RATE_MHZ: u32 = 100_000;
 
 /// The labels of a recording, by time.
 #[derive(Debug)]
@@ -23,6 +27,16 @@ impl Timeline {
             labels: recording.labels.clone()?,
             times_us: recording.times_us.clone(),
             rate_mhz,
+        })
+    }
+
+    /// Of a CSV file with the columns `start_s`, `end_s` and `label`, in the order of time.
+    pub fn of_stretches(text: &str, path: &Path) -> anyhow::Result<Self> {
+        let rate_hz = f64::from(STRETCH_RATE_MHZ) / 1e3;
+        Ok(Self {
+            labels: Labels::of_stretches(text.as_bytes(), path, rate_hz)?,
+            times_us: None,
+            rate_mhz: STRETCH_RATE_MHZ,
         })
     }
 
@@ -73,10 +87,10 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// The labels of a recording, nothing compared yet.
-    pub fn new(recording: &Recording, rate_mhz: u32, bank: Arc<Bank>) -> Self {
+    /// Labels, if there are any; nothing compared yet.
+    pub fn new(timeline: Option<Timeline>, bank: Arc<Bank>) -> Self {
         Self {
-            timeline: Timeline::of(recording, rate_mhz),
+            timeline,
             bank,
             windows: BTreeMap::new(),
             others: 0,
@@ -106,19 +120,19 @@ impl Truth {
     }
 
     /// Says how many were right.
-    pub fn summarise(&self, out: &mut impl Write) -> io::Result<()> {
+    pub fn summarise(&self, stream: &str, out: &mut impl Write) -> io::Result<()> {
         if self.timeline.is_none() {
             return writeln!(
                 out,
-                "sensorium: the recording has no labels to compare with"
+                "sensorium: {stream}: the recording has no labels to compare with"
             );
         }
         let sum = |of: fn(&(u64, u64)) -> u64| self.windows.values().map(of).sum::<u64>();
         let (windows, right) = (sum(|counts| counts.0), sum(|counts| counts.1));
         writeln!(
             out,
-            "sensorium: {right} of {windows} labelled windows named right ({:.1} %); {} more have \
-             no label of a class",
+            "sensorium: {stream}: {right} of {windows} labelled windows named right ({:.1} %); {} more \
+             have no label of a class",
             100.0 * right as f64 / windows.max(1) as f64,
             self.others
         )?;

@@ -13,7 +13,7 @@
 //! | `depth` | [`DepthSpec`], [`DepthFrontEnd`] | `[channels, side, side]` |
 //! | `frames` | [`FramesSpec`], [`FramesFrontEnd`] | frames and how they change |
 //!
-//! What encoders of texts take is in [`WordsSpec`]; the tokenizer is a file of the pack.
+//! What encoders of texts take is in [`WordsSpec`]; the tokenizer is a file of the pack, or CLIP's.
 
 pub mod clip;
 #[cfg(feature = "front-end")]
@@ -48,7 +48,7 @@ pub use frames::{
 #[cfg(feature = "front-end")]
 pub use front_end::{FrontEnd, FrontEndError, Processor};
 #[cfg(feature = "alloc")]
-pub use image::{Crop, Image, Interpolation, Passes, resized_and_cropped};
+pub use image::{Crop, Image, Interpolation, Passes, resize_floats, resized_and_cropped};
 pub use imu::{AccelUnit, FeatureError, GyroUnit, IMU_CHANNELS, ImuFrontEnd, ImuUnits, UnitsError};
 #[cfg(feature = "front-end")]
 pub use mel::{MelBank, MelNorm, MelScale};
@@ -58,7 +58,8 @@ pub use order::{ImuOrder, ImuOrderError};
 pub use photo::{CropRounding, ImageFrontEnd, ImageSpec, Resize};
 #[cfg(feature = "front-end")]
 pub use plane::{
-    DepthFrontEnd, DepthSpec, Measure, PlaneError, ThermalFrontEnd, ThermalSpec, depth_m,
+    DepthFrontEnd, DepthSpec, Holes, Measure, PlaneError, Scaling, ThermalFrontEnd, ThermalSpec,
+    depth_m,
 };
 #[cfg(feature = "alloc")]
 pub use rate::resample;
@@ -71,4 +72,4 @@ pub use sound::{
 #[cfg(feature = "alloc")]
 pub use video::{COLOUR_MEAN, COLOUR_STD, CROPS, VideoFrontEnd};
 #[cfg(feature = "front-end")]
-pub use words::{Pooling, WordsSpec};
+pub use words::{Pooling, Splitter, WordsSpec};

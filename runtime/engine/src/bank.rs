@@ -153,6 +153,9 @@ pub struct CompiledClasses {
     /// What is subtracted from the embeddings of each sense.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub means: BTreeMap<Modality, Vec<f32>>,
+    /// The same classes in other spaces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<CompiledClasses>,
 }
 
 impl CompiledClasses {
@@ -187,6 +190,7 @@ impl CompiledClasses {
             classes,
             vectors,
             means,
+            others: Vec::new(),
         })
     }
 
@@ -239,7 +243,15 @@ impl CompiledClasses {
         if format != FORMAT || version != VERSION {
             return Err(BankError::Format { format, version });
         }
-        let compiled: Self = serde_json::from_str(text).map_err(BankError::Compiled)?;
+        let mut compiled: Self = serde_json::from_str(text).map_err(BankError::Compiled)?;
+        let fingerprint = space.fingerprint();
+        let others = std::mem::take(&mut compiled.others);
+        let fits = |other: &Self| other.fingerprint == fingerprint;
+        if !fits(&compiled)
+            && let Some(other) = others.into_iter().find(fits)
+        {
+            compiled = other;
+        }
         compiled.check(space)?;
         Ok(compiled)
     }

@@ -222,6 +222,10 @@ pub struct StreamConfig<S = SourceConfig> {
     pub retry_s: Option<f64>,
     /// The pack with the encoder of this sense, where it is not that of the others.
     pub pack: Option<PathBuf>,
+    /// The space that it is recognised in, where the pack has encoders of the sense in several; all of
+    /// them by default.
+    #[serde(default)]
+    pub space: Option<String>,
 }
 
 impl StreamConfig {
@@ -238,6 +242,7 @@ impl StreamConfig {
             priority: None,
             retry_s: None,
             pack: None,
+            space: None,
         }
     }
 
@@ -292,6 +297,7 @@ impl<S> StreamConfig<S> {
             priority: self.priority,
             retry_s: self.retry_s,
             pack: self.pack,
+            space: self.space,
         }
     }
 

@@ -79,7 +79,7 @@ pub struct EmbeddedFile {
     pub is_silent: bool,
 }
 
-/// The encoders of a pack for one sense: one, or one of stills and one of clips.
+/// The encoders of a pack for one sense: in each space one, or one of stills and one of clips.
 #[derive(Debug, Clone)]
 pub struct Encoders(Vec<Encoder>);
 
@@ -90,16 +90,41 @@ impl Encoders {
     ///
     /// The pack has none, or one that cannot be used.
     pub fn load(pack: &Pack, modality: Modality) -> Result<Self, EncodeError> {
+        Self::load_in(pack, modality, None)
+    }
+
+    /// As [`load`](Self::load), those of one space only, if it is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), or the space has none.
+    pub fn load_in(
+        pack: &Pack,
+        modality: Modality,
+        space: Option<&str>,
+    ) -> Result<Self, EncodeError> {
         let manifest = pack.manifest();
-        let entries = manifest.encoders.iter();
-        let of_sense = entries.filter(|entry| entry.modality == modality);
-        let encoders = of_sense
+        let of_sense = { manifest.encoders.iter() }.filter(|entry| entry.modality == modality);
+        let wanted = of_sense
+            .clone()
+            .filter(|entry| space.is_none_or(|space| entry.space == space));
+        let encoders = wanted
             .map(|entry| Encoder::load_entry(pack, entry))
             .collect::<Result<Vec<_>, _>>()?;
-        if encoders.is_empty() {
-            return Err(EncodeError::none_in(pack, modality));
+        if !encoders.is_empty() {
+            return Ok(Self(encoders));
         }
-        Ok(Self(encoders))
+        let mut known: Vec<String> = of_sense.map(|entry| entry.space.clone()).collect();
+        known.dedup();
+        match space {
+            Some(space) if !known.is_empty() => Err(EncodeError::NoSpace {
+                pack: manifest.name.clone(),
+                modality,
+                space: space.to_owned(),
+                known,
+            }),
+            _ => Err(EncodeError::none_in(pack, modality)),
+        }
     }
 
     /// All of them, in the pack's order.
@@ -108,19 +133,47 @@ impl Encoders {
         &self.0
     }
 
-    /// The place of the encoder that takes a file: of clips or of stills, as the file is, where the
-    /// pack has both; else the first.
+    /// Names of their spaces, each once.
+    #[must_use]
+    pub fn spaces(&self) -> Vec<&str> {
+        let mut spaces = Vec::new();
+        for encoder in &self.0 {
+            if !spaces.contains(&encoder.space()) {
+                spaces.push(encoder.space());
+            }
+        }
+        spaces
+    }
+
+    /// The places of the encoders that take a file, one in each space: of clips or of stills, as the file
+    /// is, where the space has both; else its first.
     ///
     /// # Errors
     ///
     /// A file that has to be looked into and cannot be read.
-    pub fn for_file(&self, path: &Path) -> Result<usize, EmbedError> {
+    pub fn for_file(&self, path: &Path) -> Result<Vec<usize>, EmbedError> {
+        let in_space = |space| self.for_file_in(path, space);
+        self.spaces()
+            .into_iter()
+            .filter_map(|space| in_space(space).transpose())
+            .collect()
+    }
+
+    /// As [`for_file`](Self::for_file), in one space; none if it has no encoder.
+    ///
+    /// # Errors
+    ///
+    /// As [`for_file`](Self::for_file).
+    pub fn for_file_in(&self, path: &Path, space: &str) -> Result<Option<usize>, EmbedError> {
         let of_clips = |encoder: &Encoder| matches!(encoder.processor(), Processor::Frames(_));
-        let place = |clips: bool| self.0.iter().position(|encoder| of_clips(encoder) == clips);
-        let (Some(clips), Some(stills)) = (place(true), place(false)) else {
-            return Ok(0);
+        let place = |clips: bool| {
+            let is_it = |e: &Encoder| e.space() == space && of_clips(e) == clips;
+            self.0.iter().position(is_it)
         };
-        Ok(if clip::is_clip(path)? { clips } else { stills })
+        Ok(match (place(true), place(false)) {
+            (Some(clips), Some(stills)) => Some(if clip::is_clip(path)? { clips } else { stills }),
+            (clips, stills) => clips.or(stills),
+        })
     }
 }
 

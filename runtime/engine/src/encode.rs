@@ -19,7 +19,7 @@ use tract_onnx::prelude::*;
 use sensorium_pack::npy::{Array, NpyError};
 
 mod senses;
-mod weights;
+pub mod weights;
 
 pub(crate) use senses::Excerpt;
 
@@ -39,6 +39,20 @@ pub enum EncodeError {
         modality: Modality,
         /// The senses that it has encoders for.
         known: String,
+    },
+    /// The pack has no encoder for this sense in a space.
+    #[error(
+        "pack {pack} has no encoder for {modality} in space {space:?}, it has some in {known:?}"
+    )]
+    NoSpace {
+        /// The pack's name.
+        pack: String,
+        /// The sense.
+        modality: Modality,
+        /// The space.
+        space: String,
+        /// Spaces in which it has.
+        known: Vec<String>,
     },
     /// The pack lacks what its manifest refers to.
     #[error(transparent)]

@@ -261,16 +261,16 @@ pub fn embed_recording(
     space: &Space,
     recorded: Recorded,
 ) -> Result<Vec<Vec<f32>>, ExampleError> {
-    let encoder = &encoders.all()[encoders.for_file(path)?];
-    if encoder.space() != space.name() {
+    let Some(place) = encoders.for_file_in(path, space.name())? else {
+        let first = &encoders.all()[0];
         return Err(ExampleError::Encoder {
             path: path.to_owned(),
-            encoder: encoder.name().to_owned(),
-            found: encoder.space().to_owned(),
+            encoder: first.name().to_owned(),
+            found: first.space().to_owned(),
             expected: space.name().to_owned(),
         });
-    }
-    Ok(encoder.embed_file(path, recorded)?.rows)
+    };
+    Ok(encoders.all()[place].embed_file(path, recorded)?.rows)
 }
 
 /// The class vector of examples: their mean, of length 1.

@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 
 use sensorium_pack::{Manifest, Modality, Pack, PackError, PackWriter};
 use thiserror::Error;
+use tract_onnx::prelude::TractError;
 
 use crate::classes::{Class, Classes, ClassesError};
+use crate::encode::weights;
 
 /// Why packs cannot be made one, or smaller.
 #[derive(Debug, Error)]
@@ -53,6 +55,14 @@ pub enum JoinError {
         name: String,
         /// Those that there are.
         known: Vec<String>,
+    },
+    /// A model of the pack is none.
+    #[error("member {path:?} is not a model")]
+    Model {
+        /// The member.
+        path: String,
+        /// What the inference library said.
+        source: TractError,
     },
     /// A part of the pack cannot be had.
     #[error(transparent)]
@@ -161,6 +171,9 @@ pub fn strip(pack: &Pack, strip: &Strip) -> Result<Vec<u8>, JoinError> {
             writer.add(path, pack.member(path)?.to_vec());
         }
     }
+    for path in weights_elsewhere(pack, &manifest)? {
+        writer.add(&path, pack.member(&path)?.to_vec());
+    }
     let text = match classes.classes.is_empty() {
         true => String::new(),
         false => toml::to_string(&classes)?,
@@ -173,6 +186,29 @@ pub fn strip(pack: &Pack, strip: &Strip) -> Result<Vec<u8>, JoinError> {
 #[must_use]
 pub fn text_part(space: &str) -> String {
     format!("{space}-text")
+}
+
+/// Members with weights that models of a manifest keep outside their own files.
+fn weights_elsewhere(pack: &Pack, manifest: &Manifest) -> Result<BTreeSet<String>, JoinError> {
+    let encoders = manifest.encoders.iter().map(|encoder| &encoder.model);
+    let towers = manifest
+        .spaces
+        .iter()
+        .filter_map(|space| space.tower.as_ref());
+    let mut members = BTreeSet::new();
+    for path in encoders.chain(towers.map(|tower| &tower.model)) {
+        let locations = weights::locations(pack.member(path)?);
+        let locations = locations.map_err(|source| JoinError::Model {
+            path: path.clone(),
+            source,
+        })?;
+        members.extend(
+            locations
+                .iter()
+                .map(|location| weights::member(path, location)),
+        );
+    }
+    Ok(members)
 }
 
 fn spaces_of(manifest: &Manifest) -> BTreeSet<String> {

@@ -60,6 +60,8 @@ pub struct Line {
     pub source: Box<dyn Source>,
     /// What becomes of them.
     pub stream: Stream,
+    /// What becomes of them in other spaces, each by an encoder of its own.
+    pub others: Vec<Stream>,
     /// What the times of its events mean. Where that is the sample's time, nothing is live: rather
     /// than drop what is late, the source waits.
     pub clock: ClockMode,
@@ -200,6 +202,7 @@ fn run_line(
     let Line {
         source,
         mut stream,
+        mut others,
         clock,
     } = line;
     let queue = Queue::new(QUEUE_US);
@@ -224,7 +227,7 @@ fn run_line(
                 stop,
                 pulse: &own_pulse,
             };
-            consume(&intake, &mut stream, outputs)
+            consume(&intake, (&mut stream, &mut others), outputs)
         };
         // Who waits for the source to end has done its work.
         drop(own_pulse);
@@ -271,7 +274,7 @@ impl Intake<'_> {
 
 fn consume(
     intake: &Intake<'_>,
-    stream: &mut Stream,
+    (stream, others): (&mut Stream, &mut [Stream]),
     outputs: &SyncSender<Timed>,
 ) -> Result<(), StreamError> {
     // What is said of a window is said at its end; an event may reach less far.
@@ -300,25 +303,37 @@ fn consume(
         }
         let (popped, dropped) = intake.pop(stream.patience());
         stream.dropped(dropped);
+        others.iter_mut().for_each(|other| other.dropped(dropped));
         let signal = match popped {
             Popped::Item(Signal::Block(block)) if is_late => {
                 stream.give_up(&block);
+                others.iter_mut().for_each(|other| other.give_up(&block));
                 continue;
             }
             Popped::Item(signal) => signal,
             // A recording that is played slowly, or after others, says nothing of a sensor.
             Popped::Nothing if is_live => {
                 stream.idle(&mut say);
+                others.iter_mut().for_each(|other| other.idle(&mut say));
                 continue;
             }
             Popped::Nothing => continue,
             Popped::End => break,
         };
-        if let Err(error) = stream.take(signal, &mut say) {
-            stream.finish(&mut say);
-            return Err(error);
+        let taken = others
+            .iter_mut()
+            .try_for_each(|other| other.take(signal.clone(), &mut say));
+        let taken = taken.and_then(|()| stream.take(signal, &mut say));
+        if taken.is_err() {
+            end((stream, others), &mut say);
+            return taken;
         }
     }
-    stream.finish(&mut say);
+    end((stream, others), &mut say);
     Ok(())
+}
+
+fn end((stream, others): (&mut Stream, &mut [Stream]), say: &mut dyn FnMut(Output)) {
+    stream.finish(say);
+    others.iter_mut().for_each(|other| other.finish(say));
 }

@@ -68,17 +68,42 @@ pub struct Sense {
 }
 
 impl Sense {
-    /// Loads the pack's encoder for a sense; that of clips, where there is one of stills too.
+    /// Loads the pack's encoder for a sense; that of clips, where there is one of stills too; in the
+    /// first of several spaces.
     ///
     /// # Errors
     ///
     /// The pack has none that can be used.
     pub fn load(pack: &Pack, modality: Modality) -> Result<Self, EncodeError> {
-        let encoders = Encoders::load(pack, modality)?;
+        let mut senses = Self::load_all(pack, modality, None)?;
+        Ok(senses.swap_remove(0))
+    }
+
+    /// As [`load`](Self::load), one in each space that has an encoder for the sense, or in the one that is
+    /// named.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), or the space has none.
+    pub fn load_all(
+        pack: &Pack,
+        modality: Modality,
+        space: Option<&str>,
+    ) -> Result<Vec<Self>, EncodeError> {
+        let encoders = Encoders::load_in(pack, modality, space)?;
+        let in_space = |space: &str| {
+            let all = encoders.all().iter();
+            Self::of(all.filter(|encoder| encoder.space() == space))
+        };
+        Ok(encoders.spaces().into_iter().filter_map(in_space).collect())
+    }
+
+    /// That of clips, where there is one; else the first.
+    fn of<'a>(encoders: impl Iterator<Item = &'a Encoder> + Clone) -> Option<Self> {
         let is_of_clips = |encoder: &&Encoder| matches!(encoder.processor(), Processor::Frames(_));
-        let all = encoders.all();
-        let encoder = all.iter().find(is_of_clips).unwrap_or(&all[0]);
-        Ok(Self::new(encoder.clone()))
+        let of_clips = encoders.clone().find(is_of_clips);
+        let encoder = of_clips.or_else(|| encoders.clone().next());
+        encoder.map(|encoder| Self::new(encoder.clone()))
     }
 
     /// Windows as long as an encoder's.

@@ -11,7 +11,8 @@ use sensorium_kernels::dot_f32;
 use sensorium_pack::{Pack, PackError, Tower, WordsSpec, sha256_hex};
 use thiserror::Error;
 
-use crate::text::{Dense, Pieces, TextError, TextTower};
+use crate::encode::weights;
+use crate::text::{Beside, Dense, Pieces, TextError, TextTower};
 use sensorium_pack::npy::{Array, NpyError};
 
 /// A text model is the pack's own if it embeds one of the pack's prompts at least this alike.
@@ -143,7 +144,8 @@ pub struct Space {
 #[derive(Debug)]
 struct OwnTower {
     model: (PathBuf, Vec<u8>),
-    tokenizer: (PathBuf, Vec<u8>),
+    beside: Beside,
+    tokenizer: Option<(PathBuf, Vec<u8>)>,
     words: WordsSpec,
     projection: Vec<Dense>,
     /// Whether it stands in for the text model, and so may not know what that knows.
@@ -169,9 +171,17 @@ impl OwnTower {
         });
         let words = tower.words.clone().unwrap_or_default();
         words.check()?;
+        let model = member(&tower.model)?;
+        // Of what is no model, it is told when it is first needed.
+        let elsewhere = weights::locations(&model.1).unwrap_or_default();
+        let beside = elsewhere.into_iter().map(|location| {
+            let content = pack.member(&weights::member(&tower.model, &location))?;
+            Ok((location, content.to_vec()))
+        });
         Ok(Self {
-            model: member(&tower.model)?,
-            tokenizer: member(&tower.tokenizer)?,
+            beside: beside.collect::<Result<_, SpaceError>>()?,
+            model,
+            tokenizer: tower.tokenizer.as_ref().map(member).transpose()?,
             words,
             projection: layers.collect::<Result<_, SpaceError>>()?,
             stands_in: tower.report.is_some(),
@@ -183,10 +193,11 @@ impl OwnTower {
         if let Some(tower) = self.opened.get() {
             return Ok(tower);
         }
-        let (model, tokenizer) = (&self.model, &self.tokenizer);
-        let tower = TextTower::with_words(
+        let (model, tokenizer) = (&self.model, self.tokenizer.as_ref());
+        let tower = TextTower::with_weights(
             (&model.0, &model.1),
-            (&tokenizer.0, &tokenizer.1),
+            &self.beside,
+            tokenizer.map(|(path, bytes)| (path.as_path(), bytes.as_slice())),
             self.words.clone(),
             self.projection.clone(),
         )?;

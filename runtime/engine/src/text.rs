@@ -14,9 +14,11 @@
 //! What the tokenizer file says of padding and length does not count: prompts run one by one, so no
 //! embedding ever averages over padding.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sensorium_pack::{Pooling, WordsSpec};
+use sensorium_core::text::ClipTokenizer;
+use sensorium_pack::{Pooling, Splitter, WordsSpec};
 use thiserror::Error;
 use tokenizers::Tokenizer;
 use tract_onnx::prelude::TractError;
@@ -48,6 +50,9 @@ pub enum TextError {
         /// What its parser said.
         source: tokenizers::Error,
     },
+    /// There is no tokenizer, and none that the runtime has is asked for.
+    #[error("the text tower has no tokenizer, expected a file, or splitter \"clip\"")]
+    NoTokenizer,
     /// The model's file is not a model that can be run.
     #[error("{path:?} is not a usable text model")]
     Model {
@@ -132,11 +137,20 @@ pub struct Pieces {
 /// # Ok::<(), sensorium_engine::text::TextError>(())
 /// ```
 pub struct TextTower {
-    tokenizer: Tokenizer,
+    tokenizer: Tokens,
     model: TextModel,
     words: WordsSpec,
     projection: Vec<Dense>,
     dim: usize,
+}
+
+/// Weights of a text model that lie in other files, by their locations.
+pub(crate) type Beside = BTreeMap<String, Vec<u8>>;
+
+/// What cuts texts into tokens.
+enum Tokens {
+    File(Box<Tokenizer>),
+    Clip(Box<ClipTokenizer>),
 }
 
 impl std::fmt::Debug for TextTower {
@@ -171,7 +185,7 @@ impl TextTower {
     ///
     /// As [`open`](Self::open).
     pub fn of(model: (&Path, &[u8]), tokenizer: (&Path, &[u8])) -> Result<Self, TextError> {
-        Self::with_words(model, tokenizer, WordsSpec::default(), Vec::new())
+        Self::with_words(model, Some(tokenizer), WordsSpec::default(), Vec::new())
     }
 
     /// As [`of`](Self::of), of a tower that takes words otherwise, and perhaps has layers after it.
@@ -181,16 +195,33 @@ impl TextTower {
     /// As [`open`](Self::open).
     pub fn with_words(
         model: (&Path, &[u8]),
-        tokenizer: (&Path, &[u8]),
+        tokenizer: Option<(&Path, &[u8])>,
         words: WordsSpec,
         projection: Vec<Dense>,
     ) -> Result<Self, TextError> {
-        let tokenizer = read_tokenizer(tokenizer.0, tokenizer.1, words.tokens)?;
+        Self::with_weights(model, &Beside::new(), tokenizer, words, projection)
+    }
+
+    /// As [`with_words`](Self::with_words), of a model whose weights may lie elsewhere.
+    pub(crate) fn with_weights(
+        model: (&Path, &[u8]),
+        beside: &Beside,
+        tokenizer: Option<(&Path, &[u8])>,
+        words: WordsSpec,
+        projection: Vec<Dense>,
+    ) -> Result<Self, TextError> {
+        let tokenizer = match (words.splitter, tokenizer) {
+            (Splitter::Clip, _) => Tokens::Clip(Box::default()),
+            (Splitter::File, Some((path, bytes))) => {
+                Tokens::File(Box::new(read_tokenizer(path, bytes, words.tokens)?))
+            }
+            (Splitter::File, None) => return Err(TextError::NoTokenizer),
+        };
         // Of texts that are all of one length, which makes it faster.
         let tokens = words.pad.map(|_| words.tokens);
         let mut tower = Self {
             tokenizer,
-            model: TextModel::read(model.0, model.1, tokens)?,
+            model: TextModel::read(model.0, model.1, beside, tokens)?,
             words,
             projection,
             dim: 0,
@@ -211,12 +242,22 @@ impl TextTower {
     ///
     /// A prompt that cannot be split.
     pub fn pieces(&self, prompt: &str) -> Result<Pieces, TextError> {
-        let encoding = self.tokenizer.encode(prompt, false);
+        let characters = prompt.chars().filter(|c| c.is_alphanumeric()).count();
+        let Tokens::File(tokenizer) = &self.tokenizer else {
+            // Any text is made of bytes, which are all known; start and end are none of its pieces.
+            return Ok(Pieces {
+                pieces: self.ids(prompt)?.len().saturating_sub(2),
+                continued: 0,
+                unknown: 0,
+                characters,
+            });
+        };
+        let encoding = tokenizer.encode(prompt, false);
         let encoding = encoding.map_err(|source| TextError::Tokens {
             prompt: prompt.to_owned(),
             source,
         })?;
-        let unknown = self.tokenizer.token_to_id(UNKNOWN);
+        let unknown = tokenizer.token_to_id(UNKNOWN);
         let is_unknown = |id: &&u32| Some(**id) == unknown;
         Ok(Pieces {
             pieces: encoding.len(),
@@ -224,7 +265,7 @@ impl TextTower {
                 .filter(|token| token.starts_with(CONTINUES))
                 .count(),
             unknown: encoding.get_ids().iter().filter(is_unknown).count(),
-            characters: prompt.chars().filter(|c| c.is_alphanumeric()).count(),
+            characters,
         })
     }
 
@@ -278,7 +319,19 @@ impl TextTower {
     /// A prompt without any token.
     pub fn ids(&self, prompt: &str) -> Result<Vec<i64>, TextError> {
         let said = self.words.said(prompt);
-        let encoding = self.tokenizer.encode(said, true);
+        let tokenizer = match &self.tokenizer {
+            Tokens::File(tokenizer) => tokenizer,
+            Tokens::Clip(tokenizer) => {
+                let ids = tokenizer.ids(&said);
+                // What follows the end is filled up with zeros, and the end is none.
+                let end = ids
+                    .iter()
+                    .rposition(|id| *id != 0)
+                    .map_or(0, |last| last + 1);
+                return Ok(ids[..end].iter().map(|id| i64::from(*id)).collect());
+            }
+        };
+        let encoding = tokenizer.encode(said, true);
         let encoding = encoding.map_err(|source| TextError::Tokens {
             prompt: prompt.to_owned(),
             source,

@@ -37,13 +37,13 @@ fn with_tower(alter: impl FnOnce(&mut Tower, &mut PackWriter)) -> Result<Pack, P
     let (model, tokenizer) = word_tower(&WORDS, dim, &rows(&pack, dim));
     let mut tower = Tower {
         model: "text/model.onnx".into(),
-        tokenizer: "text/tokenizer.json".into(),
+        tokenizer: Some("text/tokenizer.json".into()),
         report: Some("text/tower.json".into()),
         words: None,
         projection: Vec::new(),
     };
     writer.add(&tower.model, model);
-    writer.add(&tower.tokenizer, tokenizer.into_bytes());
+    writer.add("text/tokenizer.json", tokenizer.into_bytes());
     writer.add("text/tower.json", b"{}".to_vec());
     alter(&mut tower, &mut writer);
     manifest.spaces[0].tower = Some(tower);

@@ -17,6 +17,7 @@
 mod manifest;
 pub mod npy;
 mod read;
+mod stream;
 mod write;
 
 pub use manifest::{
@@ -24,17 +25,19 @@ pub use manifest::{
     ModalityError, Provenance, Scoring, Space, Tower, VERSION,
 };
 pub use read::{Pack, PackError};
+pub use stream::PackFile;
 pub use write::{PackWriter, write_whole};
 
-pub use sensorium_core::feature::{FrontEnd, Pooling, WordsSpec};
+pub use sensorium_core::feature::{FrontEnd, Pooling, Splitter, WordsSpec};
 
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of some bytes, in hexadecimal.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -66,8 +66,9 @@ pub struct Tower {
     /// Member with the ONNX file: `input_ids` and perhaps `attention_mask`, `token_type_ids` and
     /// `position_ids` `[n, tokens]` to `[n, tokens, dim]` or, of one that pools by itself, `[n, dim]`.
     pub model: String,
-    /// Member with its tokenizer (`tokenizer.json`).
-    pub tokenizer: String,
+    /// Member with its tokenizer (`tokenizer.json`); none where `words` names one that the runtime has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<String>,
     /// Member with what a stand-in was made of and how near it is to the text model, as JSON; none if
     /// it is the text model itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -296,8 +297,9 @@ impl Manifest {
         let towers = towers.flat_map(|tower| {
             let layers = tower.projection.iter();
             let layers = layers.flat_map(|layer| [&layer.weight].into_iter().chain(&layer.bias));
-            [&tower.model, &tower.tokenizer]
+            [&tower.model]
                 .into_iter()
+                .chain(&tower.tokenizer)
                 .chain(&tower.report)
                 .chain(layers)
         });

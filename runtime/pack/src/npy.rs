@@ -92,7 +92,10 @@ impl Array {
 /// # Errors
 ///
 /// As many values as the shape does not ask for.
-pub fn to_bytes(shape: &[usize], values: &[f32]) -> std::io::Result<Vec<u8>> {
+pub fn to_bytes<T: npyz::AutoSerialize + Copy>(
+    shape: &[usize],
+    values: &[T],
+) -> std::io::Result<Vec<u8>> {
     let shape: Vec<u64> = shape.iter().map(|&len| len as u64).collect();
     let mut bytes = Vec::new();
     let mut writer = npyz::WriteOptions::new()
@@ -100,7 +103,7 @@ pub fn to_bytes(shape: &[usize], values: &[f32]) -> std::io::Result<Vec<u8>> {
         .shape(&shape)
         .writer(&mut bytes)
         .begin_nd()?;
-    writer.extend(values)?;
+    writer.extend(values.iter().copied())?;
     writer.finish()?;
     Ok(bytes)
 }

@@ -1,8 +1,8 @@
 //! Opening a pack: everything is checked before anything is parsed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{Cursor, Read};
+use std::fs::File;
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 
 use thiserror::Error;
@@ -10,8 +10,8 @@ use zip::{CompressionMethod, ZipArchive};
 
 use crate::{FORMAT, MANIFEST, Manifest, Modality, VERSION, sha256_hex};
 
-/// Largest pack that is read into memory.
-const MAX_PACK_BYTES: u64 = 2 << 30;
+/// Largest pack that is read into memory; ImageBind's six encoders as floats take 4.8 GB.
+const MAX_PACK_BYTES: u64 = 16 << 30;
 
 /// Most bytes of a manifest.
 const MAX_MANIFEST_BYTES: u64 = 16 << 20;
@@ -127,14 +127,15 @@ impl Pack {
     ///
     /// The file cannot be read, is no pack, or was cut or altered.
     pub fn open(path: &Path) -> Result<Self, PackError> {
-        let actual = fs::metadata(path)?.len();
+        let file = File::open(path)?;
+        let actual = file.metadata()?.len();
         if actual > MAX_PACK_BYTES {
             return Err(PackError::TooLarge {
                 actual,
                 limit: MAX_PACK_BYTES,
             });
         }
-        Self::from_bytes(&fs::read(path)?)
+        Self::read(BufReader::new(file), actual)
     }
 
     /// Reads and checks a pack that is in memory.
@@ -143,7 +144,11 @@ impl Pack {
     ///
     /// As [`open`](Self::open).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PackError> {
-        let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(PackError::Zip)?;
+        Self::read(Cursor::new(bytes), bytes.len() as u64)
+    }
+
+    fn read(reader: impl Read + Seek, len: u64) -> Result<Self, PackError> {
+        let mut zip = ZipArchive::new(reader).map_err(PackError::Zip)?;
         let mut members = BTreeMap::new();
         for index in 0..zip.len() {
             let entry = zip.by_index(index).map_err(PackError::Zip)?;
@@ -153,7 +158,7 @@ impl Pack {
             if entry.compression() != CompressionMethod::Stored || !whole {
                 return Err(PackError::Storage { path });
             }
-            let limit = entry.size().min(bytes.len() as u64);
+            let limit = entry.size().min(len);
             let mut content = Vec::with_capacity(limit as usize);
             let read = entry.take(limit).read_to_end(&mut content);
             // The zip's own checksum fails here; the hash below names the member.
@@ -228,32 +233,42 @@ impl Pack {
     }
 
     fn check_references(&self) -> Result<(), PackError> {
-        for path in self.manifest.referenced() {
-            self.member(path)?;
-        }
-        let mut names = BTreeSet::new();
-        for encoder in &self.manifest.encoders {
-            if !names.insert(&encoder.name) {
-                return Err(PackError::Twice {
-                    name: encoder.name.clone(),
-                });
-            }
-            if !encoder.modality.takes(&encoder.front_end) {
-                return Err(PackError::FrontEnd {
-                    encoder: encoder.name.clone(),
-                    modality: encoder.modality,
-                    kind: encoder.front_end.kind(),
-                });
-            }
-            if self.manifest.space(&encoder.space).is_none() {
-                return Err(PackError::Reference {
-                    what: format!("encoder {:?}", encoder.name),
-                    name: encoder.space.clone(),
-                });
-            }
-        }
-        Ok(())
+        check_references(&self.manifest, |path| self.members.contains_key(path))
     }
+}
+
+/// Whether all that a manifest refers to is there, and fits together.
+pub(crate) fn check_references(
+    manifest: &Manifest,
+    has: impl Fn(&str) -> bool,
+) -> Result<(), PackError> {
+    if let Some(path) = manifest.referenced().find(|path| !has(path)) {
+        return Err(PackError::Missing {
+            path: path.to_owned(),
+        });
+    }
+    let mut names = BTreeSet::new();
+    for encoder in &manifest.encoders {
+        if !names.insert(&encoder.name) {
+            return Err(PackError::Twice {
+                name: encoder.name.clone(),
+            });
+        }
+        if !encoder.modality.takes(&encoder.front_end) {
+            return Err(PackError::FrontEnd {
+                encoder: encoder.name.clone(),
+                modality: encoder.modality,
+                kind: encoder.front_end.kind(),
+            });
+        }
+        if manifest.space(&encoder.space).is_none() {
+            return Err(PackError::Reference {
+                what: format!("encoder {:?}", encoder.name),
+                name: encoder.space.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn parse_manifest(bytes: &[u8]) -> Result<Manifest, PackError> {

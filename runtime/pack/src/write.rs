@@ -3,13 +3,14 @@
 use std::io::{Cursor, Write};
 use std::path::Path;
 
+use tempfile::NamedTempFile;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::{MANIFEST, Manifest, Member, PackError, sha256_hex};
 
 /// Where member content begins, so that an encoder can be mapped into memory as it lies.
-const ALIGNMENT: u16 = 64;
+pub(crate) const ALIGNMENT: u16 = 64;
 
 /// Collects members and writes them with their manifest.
 #[derive(Debug, Default)]
@@ -35,6 +36,12 @@ impl PackWriter {
     pub fn get(&self, path: &str) -> Option<&[u8]> {
         let found = self.members.iter().find(|(known, _)| known == path);
         found.map(|(_, content)| content.as_slice())
+    }
+
+    /// All members, in the order in which they were added.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let members = self.members.iter();
+        members.map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 
     /// The pack as bytes. The manifest's list of members is made here; equal members give equal
@@ -95,6 +102,15 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return std::fs::write(path, bytes);
     }
+    let mut file = beside(path)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file without a name yet, in the folder of `path` so that it can be moved there in one step.
+pub(crate) fn beside(path: &Path) -> std::io::Result<NamedTempFile> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -102,9 +118,5 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // As any new file, less the umask; temporary ones are private by default.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    builder.tempfile_in(folder.unwrap_or(Path::new(".")))
 }

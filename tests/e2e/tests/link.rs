@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn run(source: Box<dyn Source>) -> (String, Summary) {
     let mut lines = JsonLines(Vec::new());
     let line = Line {
+        others: Vec::new(),
         source,
         stream: stream("wrist"),
         clock: ClockMode::Sample,

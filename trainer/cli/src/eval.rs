@@ -11,6 +11,7 @@ use sensorium_engine::classes::Classes;
 use sensorium_model::backend::Inference;
 use sensorium_model::ops::FusedBackend;
 use sensorium_model::{Input, Tower};
+use sensorium_pack::Modality;
 use serde::Serialize;
 
 use crate::anchor::Anchor;
@@ -24,11 +25,15 @@ use crate::samples::Samples;
 use crate::table;
 
 mod calibration;
+mod few;
 mod held_out;
 mod int8;
+mod mounting;
 mod report;
 
+use few::FewShots;
 use int8::Comparison;
+use mounting::{CHANGES, Change, Mounted, Mountings};
 pub use report::Report;
 
 /// What was measured, in a training's folder.
@@ -72,6 +77,14 @@ pub struct Args {
     /// what the training is worth beyond its trunk.
     #[arg(long, value_name = "FILE.safetensors", requires = "images")]
     unbound: Option<PathBuf>,
+    /// Only what an inertial encoder loses where the sensor is turned, has other axes or another rate.
+    /// Nothing is written then.
+    #[arg(long, conflicts_with_all = ["images", "quantize"])]
+    mounting: bool,
+    /// Only what a linear probe over embeddings names rightly that is given so many examples of each class
+    /// of a group, those of some held-out people, and tested on the others. Nothing is written then.
+    #[arg(long, value_name = "EXAMPLES", conflicts_with_all = ["images", "quantize", "mounting"])]
+    shots: Option<usize>,
     /// Print one JSON object instead of tables.
     #[arg(long)]
     json: bool,
@@ -113,6 +126,44 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     let images = images.as_ref().map(|(space, cache)| (&**space, cache));
+    if let Some(shots) = args.shots {
+        ensure!(
+            !recipe.groups.is_empty(),
+            "--shots: {:?} has no [[group]] of classes",
+            recipe.name
+        );
+        let embedded = embed(&encoder, &samples, &split.held_out)?;
+        let few = FewShots::new(&recipe, &samples, &embedded, shots);
+        let text = match args.json {
+            true => serde_json::to_string(&few)? + "\n",
+            false => few.to_string(),
+        };
+        return print(&text);
+    }
+    if args.mounting {
+        ensure!(
+            recipe.modality() == Modality::Imu,
+            "--mounting is for encoders of imu, and {:?} is one of {}",
+            recipe.name,
+            recipe.modality()
+        );
+        let measured = |change: Change| {
+            let mounted = Mounted {
+                encoder: &encoder,
+                change,
+            };
+            let embedded = embed(&mounted, &samples, &split.held_out)?;
+            let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
+            Ok(Report::new(&recipe, &predictions, &facts.held_out_groups))
+        };
+        let reports: anyhow::Result<Vec<_>> = CHANGES.into_iter().map(measured).collect();
+        let mountings = Mountings::new(&reports?);
+        let text = match args.json {
+            true => serde_json::to_string(&mountings)? + "\n",
+            false => mountings.to_string(),
+        };
+        return print(&text);
+    }
     let measured = |embedded: Embedded| -> anyhow::Result<_> {
         let predictions = Predictions::new(&recipe, &anchor, &samples, &embedded)?;
         let report = Report::new(&recipe, &predictions, &facts.held_out_groups);
@@ -146,7 +197,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if broken.broken > 0 {
         eprintln!("{broken}");
     }
-    let mut out = std::io::stdout().lock();
     let text = if args.json {
         let object = match &int8 {
             None => serde_json::to_string(&report)?,
@@ -160,7 +210,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let int8 = int8.map_or_else(String::new, |int8| format!("\n{int8}"));
         format!("{report}{int8}")
     };
-    match out.write_all(text.as_bytes()) {
+    print(&text)
+}
+
+/// Prints; whoever stops to read has read enough.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }

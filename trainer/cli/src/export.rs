@@ -20,11 +20,13 @@ mod compare;
 mod conv;
 mod encoder;
 mod example;
+mod rounded;
 pub mod word;
 
 pub use compare::{MAX_ABS, OnnxEncoder, embed_onnx};
-pub use encoder::normalised;
+pub use encoder::{Activation, Form, normalised, write as write_encoder};
 pub use example::{examples, examples_of};
+pub use rounded::Rounded;
 
 /// Writes the encoder as ONNX and compares it with the original.
 ///

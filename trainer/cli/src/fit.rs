@@ -17,7 +17,7 @@ use crate::anchor::packed::PackSpace;
 use crate::anchor::space::AnchorSpace;
 use crate::anchor::spec::open_space;
 use crate::anchor::{Anchor, read_phrases};
-use crate::recipe::{Binding, Recipe};
+use crate::recipe::{self, Binding, Recipe};
 use crate::run::{Facts, RunDir, TRUNK};
 use crate::samples::Samples;
 
@@ -205,7 +205,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let epochs = args.epochs.map_or(recipe.training.epochs, |n| n as usize);
-    let copy = std::fs::read(&args.recipe).with_context(|| format!("reading {:?}", args.recipe))?;
+    let copy = recipe::read(&args.recipe)?.into_bytes();
     let anchor_bytes = anchor.to_weights()?.to_bytes()?;
     let facts = facts(
         args,

@@ -6,6 +6,8 @@ mod contents;
 mod graft;
 mod head;
 mod hub;
+mod imagebind;
+mod large;
 mod names;
 mod onnx;
 mod options;
@@ -24,6 +26,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Hub(hub::Args),
+    Imagebind(imagebind::Args),
     Onnx(onnx::Args),
     Tagger(tagger::Args),
 }
@@ -32,6 +35,7 @@ enum What {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.what {
         What::Hub(args) => hub::run(args),
+        What::Imagebind(args) => imagebind::run(args),
         What::Onnx(args) => onnx::run(args),
         What::Tagger(args) => tagger::run(args),
     }

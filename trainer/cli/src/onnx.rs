@@ -4,6 +4,9 @@
 //! never change; the operators are those of [`OPSET`], every one of which runtimes have had for
 //! years.
 
+use std::fmt;
+use std::io::{self, Write};
+
 /// Version of the operators.
 const OPSET: u64 = 17;
 
@@ -15,6 +18,15 @@ const BATCH_AXIS: &str = "N";
 
 /// Any other axis whose length is.
 const FREE_AXIS: &str = "T";
+
+/// Constants of at least so many bytes are kept outside the file, if any are.
+const OUTSIDE: usize = 4096;
+
+/// Where constants begin outside, as ONNX recommends for files that are mapped into memory.
+const ALIGNMENT: u64 = 4096;
+
+/// `TensorProto.DataLocation.EXTERNAL`.
+const EXTERNAL: u64 = 1;
 
 /// `TensorProto.DataType`.
 const FLOAT: u64 = 1;
@@ -70,16 +82,77 @@ pub enum Attribute<'a> {
 }
 
 /// A graph under construction. Every value has the name of the node or constant that makes it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Graph {
     nodes: Vec<Message>,
     constants: Vec<Message>,
+    outside: Option<Outside>,
+}
+
+/// What takes constants that the file itself shall not hold.
+struct Outside {
+    location: String,
+    sink: Box<dyn Write>,
+    len: u64,
+    failed: Option<io::Error>,
+}
+
+impl fmt::Debug for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outside")
+            .field("location", &self.location)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Outside {
+    /// Takes a constant; where it begins.
+    fn take(&mut self, raw: &[u8]) -> u64 {
+        let offset = self.len.next_multiple_of(ALIGNMENT);
+        let room = vec![0; (offset - self.len) as usize];
+        if self.failed.is_none() {
+            let written = self.sink.write_all(&room);
+            self.failed = written.and_then(|()| self.sink.write_all(raw)).err();
+        }
+        self.len = offset + raw.len() as u64;
+        offset
+    }
 }
 
 impl Graph {
     /// A graph without nodes.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A graph without nodes, whose large constants go into another file, which lies at `location`
+    /// beside its own: no more than one of them is in memory at a time.
+    pub fn with_outside(location: &str, sink: Box<dyn Write>) -> Self {
+        Self {
+            outside: Some(Outside {
+                location: location.to_owned(),
+                sink,
+                len: 0,
+                failed: None,
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// Finishes the other file, if there is one; its length.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that could not be written to it.
+    pub fn finish_outside(&mut self) -> io::Result<u64> {
+        let Some(mut outside) = self.outside.take() else {
+            return Ok(0);
+        };
+        match outside.failed.take() {
+            Some(error) => Err(error),
+            None => outside.sink.flush().map(|()| outside.len),
+        }
     }
 
     /// Adds a constant; its name.
@@ -133,7 +206,20 @@ impl Graph {
         let tensor = shape
             .iter()
             .fold(Message::default(), |m, &len| m.number(1, len as u64));
-        let tensor = tensor.number(2, data_type).text(8, name).bytes(9, raw);
+        let tensor = tensor.number(2, data_type).text(8, name);
+        let tensor = match &mut self.outside {
+            Some(outside) if raw.len() >= OUTSIDE => {
+                let offset = outside.take(raw).to_string();
+                let length = raw.len().to_string();
+                let entry = |key: &str, value: &str| Message::default().text(1, key).text(2, value);
+                tensor
+                    .bytes(13, &entry("location", &outside.location).0)
+                    .bytes(13, &entry("offset", &offset).0)
+                    .bytes(13, &entry("length", &length).0)
+                    .number(14, EXTERNAL)
+            }
+            _ => tensor.bytes(9, raw),
+        };
         self.constants.push(tensor);
         name.to_owned()
     }

@@ -245,7 +245,7 @@ impl Contents {
         let told = member("tower.json");
         let tower = Tower {
             model: member("model.onnx"),
-            tokenizer: member("tokenizer.json"),
+            tokenizer: Some(member("tokenizer.json")),
             report: Some(told.clone()),
             words: None,
             projection: Vec::new(),
@@ -254,7 +254,7 @@ impl Contents {
             self.towers.insert(name.clone(), tower.clone());
         }
         self.writer.add(&tower.model, model);
-        self.writer.add(&tower.tokenizer, tokenizer);
+        self.writer.add(&member("tokenizer.json"), tokenizer);
         self.writer.add(&told, report);
         Ok(())
     }

@@ -25,6 +25,7 @@ mod opset;
 #[cfg(test)]
 mod tests;
 
+pub use channel::{Channels, Layout, quantised};
 pub use compare::cosine;
 pub use graph::Summary;
 pub use opset::raise;

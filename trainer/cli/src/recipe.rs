@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::trunk::TrunkConfig;
 
+mod base;
 mod check;
 
+pub use base::read;
 pub use check::RecipeError;
 
 /// A recipe, checked.
@@ -256,10 +258,7 @@ impl Recipe {
     ///
     /// A file that is no recipe.
     pub fn open(path: &Path) -> Result<Self, RecipeError> {
-        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = read(path)?;
         Self::parse(&text, path)
     }
 

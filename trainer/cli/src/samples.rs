@@ -236,7 +236,16 @@ impl Samples {
 
     /// All windows of a sample, as the runtime cuts them.
     pub fn windows(&self, item: usize) -> Result<Vec<Vec<f32>>, SampleError> {
-        let inputs = self.inputs(item)?.into_iter();
+        self.windows_of(item, |raw| raw)
+    }
+
+    /// All windows of what `change` makes of a sample.
+    pub fn windows_of(
+        &self,
+        item: usize,
+        change: impl FnOnce(Raw) -> Raw,
+    ) -> Result<Vec<Vec<f32>>, SampleError> {
+        let inputs = self.inputs_of(item, change)?.into_iter();
         inputs
             .map(|values| self.through_trunk(item, values))
             .collect()
@@ -244,10 +253,24 @@ impl Samples {
 
     /// What the front end makes of all windows of a sample.
     pub fn inputs(&self, item: usize) -> Result<Vec<Vec<f32>>, SampleError> {
+        self.inputs_of(item, |raw| raw)
+    }
+
+    fn inputs_of(
+        &self,
+        item: usize,
+        change: impl FnOnce(Raw) -> Raw,
+    ) -> Result<Vec<Vec<f32>>, SampleError> {
         let Draw { set, entry } = self.items[item].at;
-        let raw = self.sets[set].load(entry, self.sense)?;
+        let raw = change(self.sets[set].load(entry, self.sense)?);
         let windows = self.extractor.windows(&raw);
         windows.map_err(|error| self.broken(item, error.into()))
+    }
+
+    /// How long a sample lasts, in seconds, if it has a duration.
+    pub fn seconds(&self, item: usize) -> Result<Option<f64>, SampleError> {
+        let Draw { set, entry } = self.items[item].at;
+        Ok(self.sets[set].load(entry, self.sense)?.seconds())
     }
 
     /// The trunk's features, where there is one.

@@ -28,7 +28,7 @@ pub const FILE: &str = "held_out.safetensors";
 ///
 /// # Shapes
 ///
-/// `n` samples: `names` and `groups` have `n` entries, `labels` `n`, `also` `n` or none.
+/// `n` samples: `names`, `groups` and `labels` have `n` entries, `also` and `seconds` `n` or none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// Name of the encoder. Tables of one name are parts of one experiment, such as folds.
@@ -47,6 +47,8 @@ pub struct Table {
     pub also: Vec<Vec<usize>>,
     /// The person, speaker, place or sequence that each sample is of.
     pub groups: Vec<String>,
+    /// How long each sample lasts; empty if samples have no duration.
+    pub seconds: Vec<f64>,
     /// What samples may be named.
     pub classes: Vec<Class>,
     /// What samples are paired with, in another sense.
@@ -181,6 +183,8 @@ struct Words {
     #[serde(default)]
     also: Vec<Vec<usize>>,
     groups: Vec<String>,
+    #[serde(default)]
+    seconds: Vec<f64>,
     classes: Vec<ClassWords>,
     anchors: Option<AnchorWords>,
     #[serde(default)]
@@ -255,6 +259,7 @@ impl Table {
             labels: self.labels.clone(),
             also: self.also.clone(),
             groups: self.groups.clone(),
+            seconds: self.seconds.clone(),
             classes: self
                 .classes
                 .iter()
@@ -330,6 +335,7 @@ impl Table {
             labels: words.labels,
             also: words.also,
             groups: words.groups,
+            seconds: words.seconds,
             classes: std::iter::zip(words.classes, vectors.chunks_exact(dim))
                 .map(class)
                 .collect(),
@@ -352,6 +358,9 @@ impl Table {
         length("embeddings", self.embeddings.len(), n * self.dim, "number")?;
         length("labels", self.labels.len(), n, "sample")?;
         length("groups", self.groups.len(), n, "sample")?;
+        if !self.seconds.is_empty() {
+            length("seconds", self.seconds.len(), n, "sample")?;
+        }
         places("labels", "classes", self.labels.iter().copied(), classes)?;
         if !self.also.is_empty() {
             length("also", self.also.len(), n, "sample")?;

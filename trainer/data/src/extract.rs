@@ -251,14 +251,8 @@ impl Extractor {
                 .collect(),
             (Processor::Sound(front_end), Raw::Sound { samples, rate_hz }) => {
                 let samples = front_end.resample(samples, *rate_hz)?;
-                front_end
-                    .starts(samples.len())
-                    .map(|start| {
-                        let mut out = vec![0.0; front_end.output_len()];
-                        front_end.clip(&samples[start..], &mut out)?;
-                        Ok(out)
-                    })
-                    .collect()
+                let views = front_end.views(&samples);
+                Ok(views.collect::<Result<_, _>>()?)
             }
             (Processor::Image(front_end), Raw::Image(image)) => Ok(vec![front_end.extract(image)]),
             (Processor::Image(front_end), Raw::Frames { frames, .. }) => (0..frames.shape[0])

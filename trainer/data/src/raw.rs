@@ -67,6 +67,22 @@ impl Raw {
         }
     }
 
+    /// How long it lasts, in seconds; none for what has no duration, or none that is known.
+    #[must_use]
+    pub fn seconds(&self) -> Option<f64> {
+        match self {
+            Self::Imu {
+                samples, rate_hz, ..
+            } => Some(samples.len() as f64 / f64::from(*rate_hz)),
+            Self::Sound { samples, rate_hz } => Some(samples.len() as f64 / f64::from(*rate_hz)),
+            Self::Frames { frames, rate_hz } => {
+                let count = frames.shape.first().copied().filter(|&count| count > 1)?;
+                Some(count as f64 / f64::from((*rate_hz)?))
+            }
+            Self::Image(_) | Self::Text(_) => None,
+        }
+    }
+
     /// Bytes that it takes in memory.
     #[must_use]
     pub fn size_bytes(&self) -> usize {

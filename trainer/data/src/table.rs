@@ -14,11 +14,13 @@ use crate::form::Forms;
 use crate::set::{ContentKey, DataSet, Entry, Fault, SampleError};
 use crate::{Raw, key};
 
+mod between;
 mod columns;
 mod follow;
 mod read;
 mod rows;
 
+pub use between::Between;
 pub use columns::Columns;
 pub use follow::Follow;
 pub use rows::{Recordings, Rows, RowsOf};
@@ -157,6 +159,9 @@ pub enum TableError {
         /// The recording.
         name: String,
     },
+    /// What lies between rows has one array to lie in.
+    #[error("recordings.between needs one array under rows, whose start and end are given")]
+    Between,
     /// There is not one row a sample of an array.
     #[error("{path:?} has {actual} rows, expected {expected}, as {array:?} has")]
     Count {
@@ -217,12 +222,21 @@ impl TableSet {
         config: &ArraysConfig,
         form: Forms,
     ) -> Result<Self, SetFault> {
-        let table = Table::open(&dir.join(&config.index))?;
-        let cells = config.columns.find(&table)?;
+        let mut table = Table::open(&dir.join(&config.index))?;
         let recordings = match &config.recordings {
             Some(recordings) => Some(recordings.open(dir)?),
             None => None,
         };
+        if let Some((config_of, found)) = config.recordings.as_ref().zip(recordings.as_ref())
+            && let Some(between) = &config_of.between
+        {
+            let mut arrays = config.rows.iter();
+            let (Some((_, rows)), None) = (arrays.next(), arrays.next()) else {
+                return Err(TableError::Between.into());
+            };
+            between.add(&mut table, &config.columns, rows, found)?;
+        }
+        let cells = config.columns.find(&table)?;
         let mut arrays = Vec::new();
         let mut row_cells = Vec::new();
         for (sense, rows) in config.rows.iter() {

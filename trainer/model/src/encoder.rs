@@ -26,6 +26,7 @@ mod input;
 mod names;
 mod position;
 mod preset;
+mod streamed;
 pub(crate) mod walk;
 
 pub use config::{ConfigError, EncoderConfig, IMU_CHANNELS, InputConfig};

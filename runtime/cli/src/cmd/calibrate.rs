@@ -171,6 +171,7 @@ fn configured(args: &Args) -> anyhow::Result<(Options, Option<f32>, EventsConfig
         pack: args.sense.pack.clone().or(config.pack),
         classes: args.sense.classes.clone().or(config.classes),
         text_model: args.sense.text_model.clone().or(config.text_model),
+        space: args.sense.space.clone(),
     };
     Ok((options, hop_s, config.events))
 }

@@ -12,7 +12,7 @@ use sensorium_engine::example::ClassFile;
 use sensorium_engine::keys::hint;
 use sensorium_pack::{Modality, Pack, write_whole};
 
-use crate::sense::{load_classes, load_space, open_pack, warn_of_doubts};
+use crate::sense::{each_in_its_space, load_classes, load_space, open_pack, warn_of_doubts};
 
 /// Work on class files.
 #[derive(Debug, Subcommand)]
@@ -35,7 +35,7 @@ pub struct BuildArgs {
     /// The pack whose space the words go into; the built-in one by default.
     #[arg(long, value_name = "FILE")]
     pack: Option<PathBuf>,
-    /// The space, if the pack has several.
+    /// The space, if the pack has several; all that know the words by default, the first one's first.
     #[arg(long, value_name = "NAME")]
     space: Option<String>,
     /// The file to write.
@@ -233,22 +233,39 @@ fn toml_string(text: &str) -> String {
 
 fn build(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     let pack = open_pack(args.pack.as_deref())?;
-    let first = pack.manifest().spaces.first().map(|space| &space.name);
-    let name = args
-        .space
-        .as_ref()
-        .or(first)
-        .context("the pack has no space")?;
-    let space = load_space(&pack, name, args.text_model.as_deref())?;
-    let compiled = CompiledClasses::open(&args.input, &space, &pack, None)
-        .with_context(|| format!("classes {:?}", args.input))?;
-    warn_of_doubts(&space, &compiled)?;
+    let all = pack
+        .manifest()
+        .spaces
+        .iter()
+        .map(|space| space.name.clone());
+    let names = match &args.space {
+        Some(name) => vec![name.clone()],
+        None => all.collect(),
+    };
+    let build = |name: &str| -> anyhow::Result<CompiledClasses> {
+        let space = load_space(&pack, name, args.text_model.as_deref())?;
+        let compiled = CompiledClasses::open(&args.input, &space, &pack, None)
+            .with_context(|| format!("classes {:?}", args.input))?;
+        warn_of_doubts(&space, &compiled)?;
+        Ok(compiled)
+    };
+    let mut built = each_in_its_space(names, |name| {
+        let built = build(&name);
+        (name, built)
+    })?;
+    ensure!(!built.is_empty(), "the pack has no space");
+    let others = built.split_off(1);
+    let mut compiled = built.swap_remove(0);
+    compiled.others = others;
     let json = compiled.to_json()?;
     write_whole(&args.out, json.as_bytes()).with_context(|| format!("writing {:?}", args.out))?;
-    eprintln!(
-        "sensorium: {} classes, {} background prompts, in the space {name:?}",
-        compiled.classes.classes.len(),
-        compiled.classes.background.prompts.len()
-    );
+    for compiled in [&compiled].into_iter().chain(&compiled.others) {
+        eprintln!(
+            "sensorium: {} classes, {} background prompts, in the space {:?}",
+            compiled.classes.classes.len(),
+            compiled.classes.background.prompts.len(),
+            compiled.space
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }

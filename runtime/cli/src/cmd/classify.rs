@@ -12,7 +12,7 @@ use sensorium_engine::sink::bar;
 use serde_json::{Map, Value, json};
 
 use super::embed::{Embedded, SenseArgs};
-use crate::sense::{load_classes, load_space, open_pack};
+use crate::sense::{each_in_its_space, load_classes, load_space, open_pack};
 
 /// What is said of scores for a sound in which nothing moves.
 const SILENT: &str = "the sound is silent";
@@ -20,7 +20,7 @@ const SILENT: &str = "the sound is silent";
 /// Classes of a line for people.
 const SHOWN: usize = 3;
 
-/// Score files against classes: a line for each row of each input.
+/// Score files against classes: a line for each row of each input, and for each space.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Files of the sense: see --modality.
@@ -34,8 +34,9 @@ pub struct Args {
     /// Folder with the text model of the pack, for words that the pack does not know.
     #[arg(long, value_name = "DIR")]
     text_model: Option<PathBuf>,
-    /// Print JSON lines: {"input": ..., "row": ..., "scores": {...}}, and "note" where the scores
-    /// say little.
+    /// Print JSON lines: {"input": ..., "row": ..., "scores": {...}, "space": ..., "encoder": ...}, and
+    /// "note" where the scores say little; a line for each space that the pack has an encoder of the
+    /// sense in.
     #[arg(long)]
     json: bool,
 }
@@ -44,23 +45,25 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pack = open_pack(args.sense.pack.as_deref())?;
     let encoders = args.sense.load_encoders(&pack)?;
-    let bank = |encoder: &Encoder| -> anyhow::Result<Bank> {
-        let space = load_space(&pack, encoder.space(), args.text_model.as_deref())?;
+    let bank = |name: &str| -> anyhow::Result<(String, Bank)> {
+        let space = load_space(&pack, name, args.text_model.as_deref())?;
         let (sense, classes) = (args.sense.modality, args.classes.as_deref());
         let compiled = load_classes(&pack, &space, sense, classes)?;
-        Ok(Bank::new(&compiled, sense)?)
+        Ok((name.to_owned(), Bank::new(&compiled, sense)?))
     };
-    let banks = encoders.all().iter().map(bank);
-    let banks = banks.collect::<anyhow::Result<Vec<_>>>()?;
+    let banks = each_in_its_space(encoders.spaces(), |name| (name.to_owned(), bank(name)))?;
+    let several = encoders.spaces().len() > 1;
     // All inputs are read before the first line, so that a bad one leaves nothing half-told.
     for embedded in args.sense.embed(&encoders, &args.input)? {
-        let bank = &banks[embedded.encoder];
-        let temperature = encoders.all()[embedded.encoder].scoring().temperature;
-        let scores = bank.scores(&embedded.embedding, temperature);
+        let encoder = &encoders.all()[embedded.encoder];
+        let Some((_, bank)) = banks.iter().find(|(space, _)| space == encoder.space()) else {
+            continue;
+        };
+        let scores = bank.scores(&embedded.embedding, encoder.scoring().temperature);
         if args.json {
-            write_json(&embedded, bank, &scores, out)?;
+            write_json(&embedded, encoder, bank, &scores, out)?;
         } else {
-            write_line(&embedded, bank, &scores, out)?;
+            write_line(&embedded, several.then_some(encoder), bank, &scores, out)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -68,6 +71,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 fn write_json(
     embedded: &Embedded,
+    encoder: &Encoder,
     bank: &Bank,
     scores: &[f32],
     out: &mut impl Write,
@@ -83,6 +87,8 @@ fn write_json(
         "input": embedded.input.to_string_lossy(),
         "row": embedded.row,
         "scores": scores,
+        "space": encoder.space(),
+        "encoder": encoder.name(),
     });
     if embedded.is_silent {
         line["note"] = json!(SILENT);
@@ -92,12 +98,16 @@ fn write_json(
 
 fn write_line(
     embedded: &Embedded,
+    encoder: Option<&Encoder>,
     bank: &Bank,
     scores: &[f32],
     out: &mut impl Write,
 ) -> io::Result<()> {
     let mut left = scores[..bank.classes().len()].to_vec();
     write!(out, "{} {}", embedded.input.display(), embedded.row)?;
+    if let Some(encoder) = encoder {
+        write!(out, " {}", encoder.name())?;
+    }
     for _ in 0..SHOWN.min(left.len()) {
         let Some(best) = best(&left) else { break };
         let score = rounded(best.score);

@@ -52,6 +52,9 @@ pub struct SenseArgs {
     /// Units of inertial arrays, and of CSV columns that name none; the encoder's by default.
     #[arg(long, value_name = "ACC,GYRO", value_parser = units)]
     pub units: Option<ImuUnits>,
+    /// The space, where the pack has encoders of the sense in several.
+    #[arg(long, value_name = "NAME")]
+    pub space: Option<String>,
 }
 
 /// One embedding and where it came from.
@@ -77,10 +80,14 @@ impl SenseArgs {
             "--units are those of inertial samples, not of {}",
             self.modality
         );
-        Ok(Encoders::load(pack, self.modality)?)
+        Ok(Encoders::load_in(
+            pack,
+            self.modality,
+            self.space.as_deref(),
+        )?)
     }
 
-    /// Embeds every row of the inputs, in order.
+    /// Embeds every row of the inputs, in order; a row in each space after the other.
     pub fn embed(&self, encoders: &Encoders, inputs: &[PathBuf]) -> anyhow::Result<Vec<Embedded>> {
         let recorded = Recorded {
             rate_hz: self.rate_hz,
@@ -88,26 +95,40 @@ impl SenseArgs {
         };
         let mut embedded = Vec::new();
         for input in inputs {
-            let encoder = encoders.for_file(input)?;
-            let file = encoders.all()[encoder].embed_file(input, recorded)?;
-            let EmbeddedFile { rows, is_silent } = file;
-            if is_silent {
+            let mut of_file = Vec::new();
+            for encoder in encoders.for_file(input)? {
+                let file = encoders.all()[encoder].embed_file(input, recorded)?;
+                let EmbeddedFile { rows, is_silent } = file;
+                let rows = rows.into_iter().enumerate();
+                of_file.extend(rows.map(|(row, embedding)| Embedded {
+                    input: input.clone(),
+                    row,
+                    encoder,
+                    embedding,
+                    is_silent,
+                }));
+            }
+            if of_file.iter().any(|embedded| embedded.is_silent) {
                 eprintln!("sensorium: warning: {input:?} is silent: nothing in it moves");
             }
-            embedded.extend(
-                rows.into_iter()
-                    .enumerate()
-                    .map(|(row, embedding)| Embedded {
-                        input: input.clone(),
-                        row,
-                        encoder,
-                        embedding,
-                        is_silent,
-                    }),
-            );
+            of_file.sort_by_key(|embedded| embedded.row);
+            embedded.extend(of_file);
         }
         Ok(embedded)
     }
+}
+
+/// The encoders of one space: rows of several must not be compared, so the first is taken where none is
+/// named, and the others are told of.
+fn one_space(sense: &SenseArgs, pack: &Pack, all: Encoders) -> anyhow::Result<Encoders> {
+    let [first, others @ ..] = &all.spaces()[..] else {
+        return Ok(all);
+    };
+    if others.is_empty() {
+        return Ok(all);
+    }
+    eprintln!("sensorium: note: rows are of space {first:?}; --space takes one of {others:?}");
+    Ok(Encoders::load_in(pack, sense.modality, Some(first))?)
 }
 
 /// Runs the command.
@@ -123,10 +144,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             args.input.is_empty(),
             "words are given as --text \"words\", not as files"
         );
-        let spaces = &pack.manifest().spaces;
-        spaces.first().map(|space| space.name.clone())
+        let first = pack.manifest().spaces.first();
+        let named = args.sense.space.clone();
+        named.or_else(|| first.map(|space| space.name.clone()))
     } else {
-        let encoders = args.sense.load_encoders(&pack)?;
+        let all = args.sense.load_encoders(&pack)?;
+        let encoders = one_space(&args.sense, &pack, all)?;
         let embedded = args.sense.embed(&encoders, &args.input)?;
         let mut spaces = embedded.iter().map(|e| encoders.all()[e.encoder].space());
         let space = spaces.next().unwrap_or(encoders.all()[0].space());

@@ -53,15 +53,17 @@ pub struct Args {
     /// Units of inertial columns that name none; the encoder's by default.
     #[arg(long, value_name = "ACC,GYRO", value_parser = units)]
     units: Option<ImuUnits>,
+    /// The space, where the pack has encoders of the sense in several; the first by default.
+    #[arg(long, value_name = "NAME")]
+    space: Option<String>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(!args.name.trim().is_empty(), "the name is empty");
     let pack = open_pack(args.pack.as_deref())?;
-    let encoders = Encoders::load(&pack, args.modality)?;
-    let first = &args.input[0];
-    let space_name = encoders.all()[encoders.for_file(first)?].space();
+    let encoders = Encoders::load_in(&pack, args.modality, args.space.as_deref())?;
+    let space_name = encoders.all()[0].space();
     let space = load_space(&pack, space_name, None)?;
     let recorded = Recorded {
         rate_hz: args.rate_hz,
@@ -95,6 +97,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.name,
         rows.len()
     );
+    if encoders.spaces().len() > 1 {
+        eprintln!("sensorium: note: it is a class of space {space_name:?} alone; see --space");
+    }
     if let Some(classes) = &args.classes {
         add_to_classes(classes, &class, &args.name, &out)?;
     }

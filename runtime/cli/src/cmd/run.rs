@@ -136,6 +136,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         pack: config.pack.clone(),
         classes: config.classes.clone(),
         text_model: config.text_model.clone(),
+        space: args.sense.space.clone(),
     };
     let budget = Budget::new(cores(&config));
     let how = How {
@@ -154,6 +155,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let board = Arc::new(Board::default());
     let mut lines = Vec::new();
     for opened in opened {
+        for (about, recognition) in opened.others {
+            board.add(about, recognition);
+        }
         board.add(opened.about, opened.recognition);
         lines.push(opened.line);
     }
@@ -202,6 +206,7 @@ fn wanted(args: &Args) -> anyhow::Result<Config> {
         pack,
         classes,
         text_model,
+        space: _,
     } = args.sense.clone();
     config.pack = pack.or(config.pack);
     config.classes = classes.or(config.classes);
@@ -226,9 +231,12 @@ pub fn fuser(opened: &[Opened], merge_within_s: f32) -> anyhow::Result<Fuser> {
     let mut senses = Vec::new();
     for opened in opened {
         senses.push(opened.recognition.sense.modality());
-        for class in opened.recognition.slot.get().classes() {
-            if !classes.contains(class) {
-                classes.push(class.clone());
+        let others = opened.others.iter().map(|(_, recognition)| recognition);
+        for recognition in others.chain([&opened.recognition]) {
+            for class in recognition.slot.get().classes() {
+                if !classes.contains(class) {
+                    classes.push(class.clone());
+                }
             }
         }
     }

@@ -230,6 +230,86 @@ impl Passes {
     }
 }
 
+/// The first pixel of a row of `from`, and the shares of it and those after it, that make pixel `at` of a
+/// row of `to`: with antialiasing, and of sum 1.
+fn shares(at: usize, from: usize, to: usize, interpolation: Interpolation) -> (usize, Vec<f64>) {
+    let scale = from as f64 / to as f64;
+    let stretch = scale.max(1.0);
+    let centre = (at as f64 + 0.5) * scale;
+    let reach = interpolation.support() * stretch;
+    // Conversions truncate, and what is negative becomes 0, both as meant.
+    let first = (centre - reach + 0.5) as usize;
+    let end = ((centre + reach + 0.5) as usize).min(from);
+    let place = |tap: usize| (tap as f64 - centre + 0.5) * (1.0 / stretch);
+    let weights = (first..end).map(|tap| interpolation.weight(place(tap)));
+    let mut weights: Vec<f64> = weights.collect();
+    let sum: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|weight| *weight /= sum);
+    (first, weights)
+}
+
+/// Numbers `[height, width, inner]` at another height and width, those of a pixel each by itself, in
+/// floating point: what PyTorch's `interpolate` gives with antialiasing.
+///
+/// # Shapes
+///
+/// The result has the rows and columns of `crop.height` by `crop.width` that begin at `crop.top` and
+/// `crop.left`, so many as `size` says (columns, rows).
+///
+/// # Panics
+///
+/// If there is no number, or the part reaches beyond the resized picture.
+#[must_use]
+pub fn resize_floats(
+    values: &[f64],
+    (width, inner): (usize, usize),
+    crop: Crop,
+    (columns, rows): (usize, usize),
+    interpolation: Interpolation,
+) -> Vec<f64> {
+    assert!(
+        width > 0 && inner > 0 && !values.is_empty() && values.len().is_multiple_of(width * inner),
+        "resize_floats: {} numbers, {width} x {inner} a row",
+        values.len()
+    );
+    assert!(
+        crop.left + columns <= crop.width && crop.top + rows <= crop.height,
+        "resize_floats: {columns} x {rows} of {crop:?}"
+    );
+    let height = values.len() / width / inner;
+    let taps = |first: usize, len: usize, from: usize, to: usize| -> Vec<(usize, Vec<f64>)> {
+        let places = first..first + len;
+        places
+            .map(|at| shares(at, from, to, interpolation))
+            .collect()
+    };
+    let across = taps(crop.left, columns, width, crop.width);
+    let mut wide = vec![0.0; height * columns * inner];
+    for (row, out) in values
+        .chunks_exact(width * inner)
+        .zip(wide.chunks_exact_mut(columns * inner))
+    {
+        for ((first, weights), out) in across.iter().zip(out.chunks_exact_mut(inner)) {
+            for (pixel, weight) in row[first * inner..].chunks_exact(inner).zip(weights) {
+                out.iter_mut()
+                    .zip(pixel)
+                    .for_each(|(sum, value)| *sum += value * weight);
+            }
+        }
+    }
+    let down = taps(crop.top, rows, height, crop.height);
+    let mut out = vec![0.0; rows * columns * inner];
+    for ((first, weights), out) in down.iter().zip(out.chunks_exact_mut(columns * inner)) {
+        let rows = wide[first * columns * inner..].chunks_exact(columns * inner);
+        for (row, weight) in rows.zip(weights) {
+            out.iter_mut()
+                .zip(row)
+                .for_each(|(sum, value)| *sum += value * weight);
+        }
+    }
+    out
+}
+
 /// The weights that make one pixel.
 struct Taps {
     first: usize,
@@ -239,19 +319,8 @@ struct Taps {
 impl Taps {
     /// Weights of pixel `at` of `to` for a row of `from` pixels.
     fn at(at: usize, from: usize, to: usize, interpolation: Interpolation) -> Self {
-        let scale = from as f64 / to as f64;
-        let stretch = scale.max(1.0);
-        let centre = (at as f64 + 0.5) * scale;
-        let reach = interpolation.support() * stretch;
-        // Conversions truncate, and what is negative becomes 0, both as meant.
-        let first = (centre - reach + 0.5) as usize;
-        let end = ((centre + reach + 0.5) as usize).min(from);
-        let place = |tap: usize| (tap as f64 - centre + 0.5) * (1.0 / stretch);
-        let weights: Vec<f64> = (first..end)
-            .map(|tap| interpolation.weight(place(tap)))
-            .collect();
-        let sum: f64 = weights.iter().sum();
-        let fixed = |weight: f64| libm::round(weight / sum * f64::from(1 << WEIGHT_BITS)) as i32;
+        let (first, weights) = shares(at, from, to, interpolation);
+        let fixed = |weight: f64| libm::round(weight * f64::from(1 << WEIGHT_BITS)) as i32;
         Self {
             first,
             weights: weights.into_iter().map(fixed).collect(),

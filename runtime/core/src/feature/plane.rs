@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::front_end::{FrontEndError, ascending, finite, holdable, in_range, positive};
+use super::image::{Interpolation, resize_floats, resized_and_cropped};
 
 mod area;
 
@@ -47,16 +48,57 @@ pub struct DepthSpec {
     /// That sensor's focal length, in pixels; of disparity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub focal_px: Option<f64>,
-    /// Nearest and farthest distance that are told apart, in metres. Holes are as far away as that.
+    /// Nearest and farthest distance that are told apart, in metres.
     pub clip_m: [f64; 2],
+    /// Where holes are taken to be.
+    #[serde(default, skip_serializing_if = "Holes::are_far")]
+    pub holes: Holes,
     /// Height and width.
     pub side: usize,
+    /// How the size is changed.
+    #[serde(default, skip_serializing_if = "Scaling::is_area")]
+    pub scaling: Scaling,
     /// Taken off, one for each channel; all channels hold the same picture.
     #[serde(default = "zero")]
     pub mean: Vec<f64>,
     /// Divides what is left, one for each channel.
     #[serde(default = "one")]
     pub std: Vec<f64>,
+}
+
+/// How the size of a plane is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scaling {
+    /// A pixel is the mean of the area that it covers, in which holes have no share.
+    #[default]
+    Area,
+    /// By cubic interpolation with antialiasing, in floating point, the shorter side first brought to
+    /// `side` and the middle then cut out (torchvision); holes are filled before.
+    Bicubic,
+}
+
+impl Scaling {
+    fn is_area(&self) -> bool {
+        *self == Self::Area
+    }
+}
+
+/// Where holes of a depth picture are taken to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holes {
+    /// As far away as can be told.
+    #[default]
+    Far,
+    /// As near as can be told.
+    Near,
+}
+
+impl Holes {
+    fn are_far(&self) -> bool {
+        *self == Self::Far
+    }
 }
 
 /// What a pixel of a depth picture becomes.
@@ -84,6 +126,9 @@ pub struct ThermalSpec {
     pub count_offset: f64,
     /// Height and width.
     pub side: usize,
+    /// How the size is changed.
+    #[serde(default, skip_serializing_if = "Scaling::is_area")]
+    pub scaling: Scaling,
     /// Taken off, one for each channel; all channels hold the same picture.
     #[serde(default = "zero")]
     pub mean: Vec<f64>,
@@ -196,9 +241,13 @@ impl DepthFrontEnd {
         };
         let measured = |m: &f32| m.is_finite().then(|| measure(f64::from(*m)));
         let values: Vec<Option<f64>> = depth_m.iter().map(measured).collect();
-        let scaled = square(&values, width, self.spec.side)?;
-        let whole: Vec<f64> = scaled.iter().map(|v| v.unwrap_or(measure(far))).collect();
-        Ok(normalised(&whole, &self.spec.mean, &self.spec.std))
+        let hole = match self.spec.holes {
+            Holes::Far => measure(far),
+            Holes::Near => measure(near),
+        };
+        let spec = &self.spec;
+        let whole = square((&values, width), spec.side, spec.scaling, hole)?;
+        Ok(normalised(&whole, &spec.mean, &spec.std))
     }
 }
 
@@ -251,24 +300,43 @@ impl ThermalFrontEnd {
             value.is_finite().then_some(share)
         };
         let shares: Vec<Option<f64>> = values.iter().map(share).collect();
-        let scaled = square(&shares, width, self.spec.side)?;
-        let whole: Vec<f64> = scaled.into_iter().map(Option::unwrap_or_default).collect();
-        Ok(normalised(&whole, &self.spec.mean, &self.spec.std))
+        let spec = &self.spec;
+        let whole = square((&shares, width), spec.side, spec.scaling, 0.0)?;
+        Ok(normalised(&whole, &spec.mean, &spec.std))
     }
 }
 
-/// The middle square of a picture at another size.
+/// The middle square of a picture at another size, its holes filled.
 fn square(
-    values: &[Option<f64>],
-    width: usize,
+    (values, width): (&[Option<f64>], usize),
     side: usize,
-) -> Result<Vec<Option<f64>>, PlaneError> {
+    scaling: Scaling,
+    hole: f64,
+) -> Result<Vec<f64>, PlaneError> {
     let height = height(values.len(), width)?;
     if values.iter().all(Option::is_none) {
         return Err(PlaneError::Empty);
     }
-    let region = Region::middle(width, height, side, side);
-    Ok(resize(values, width, region, side, side))
+    let filled = |values: &[Option<f64>]| -> Vec<f64> {
+        values.iter().map(|value| value.unwrap_or(hole)).collect()
+    };
+    Ok(match scaling {
+        Scaling::Area => {
+            let region = Region::middle(width, height, side, side);
+            filled(&resize(values, width, region, side, side))
+        }
+        Scaling::Bicubic => {
+            let crop = resized_and_cropped(width, height, side);
+            let size = (side, side);
+            resize_floats(
+                &filled(values),
+                (width, 1),
+                crop,
+                size,
+                Interpolation::Bicubic,
+            )
+        }
+    })
 }
 
 /// Rows of a picture.

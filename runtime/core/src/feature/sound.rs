@@ -25,6 +25,9 @@ pub use spectrum::{Spectrum, WindowKind};
 
 use spectrum::Analyser;
 
+/// Clips of [`Longer::ThreeClips`].
+const THREE: u64 = 3;
+
 /// Longest sound, in samples at the encoder's rate: 1.5 hours at 48 kHz, a gigabyte.
 const MAX_SAMPLES: u64 = 1 << 28;
 
@@ -118,7 +121,7 @@ impl SoundFrontEnd {
     /// Numbers of a clip's spectrogram.
     #[must_use]
     pub fn output_len(&self) -> usize {
-        self.spec.mels * self.spec.frames
+        self.spec.channels() * self.spec.mels * self.spec.frames
     }
 
     /// Samples of a clip, at the encoder's rate.
@@ -129,12 +132,42 @@ impl SoundFrontEnd {
 
     /// Where the clips begin that a recording of so many samples, at the encoder's rate, is embedded
     /// by.
-    pub fn starts(&self, samples: usize) -> impl Iterator<Item = usize> + use<> {
-        let heard = match self.spec.longer {
-            Longer::Windows => samples,
-            Longer::Cut => samples.min(self.clip_samples()),
-        };
-        windows(heard, self.clip_samples())
+    #[must_use]
+    pub fn starts(&self, samples: usize) -> Vec<usize> {
+        let clip = self.clip_samples();
+        match self.spec.longer {
+            Longer::ThreeClips if samples > clip => (0..THREE)
+                .map(|index| {
+                    first_sample(samples as u64, self.spec.rate_hz, clip as u64, index, THREE)
+                })
+                .map(|first| first as usize)
+                .collect(),
+            Longer::Windows if !self.spec.thirds => windows(samples, clip).collect(),
+            _ => vec![0],
+        }
+    }
+
+    /// The spectrograms that a recording at the encoder's rate is embedded by, each made when it is
+    /// asked for; an error is one of [`clip`](Self::clip).
+    pub fn views<'a>(
+        &'a self,
+        samples: &'a [f32],
+    ) -> impl Iterator<Item = Result<Vec<f32>, SoundError>> + 'a {
+        let starts = self.starts(samples.len());
+        // Of several clips each changes what the next one finds.
+        let together = (self.spec.longer == Longer::ThreeClips && starts.len() > 1)
+            .then(|| self.clips(&[samples], starts.len()));
+        starts.into_iter().enumerate().map(move |(index, start)| {
+            if let Some(together) = &together {
+                let len = self.output_len();
+                return together
+                    .clone()
+                    .map(|all| all[index * len..][..len].to_vec());
+            }
+            let mut out = vec![0.0; self.output_len()];
+            self.clip(&samples[start..], &mut out)?;
+            Ok(out)
+        })
     }
 
     /// What the samples of a frame are multiplied by.
@@ -170,7 +203,7 @@ impl SoundFrontEnd {
     /// # Shapes
     ///
     /// `samples` at the encoder's rate, amplitudes from -1 to 1, of which no more are used than a
-    /// clip has; `out` as [`output_shape`](Self::output_shape) says.
+    /// clip has, unless they become three channels; `out` as [`output_shape`](Self::output_shape) says.
     ///
     /// # Errors
     ///
@@ -180,13 +213,45 @@ impl SoundFrontEnd {
     ///
     /// If `out` has another length.
     pub fn clip(&self, samples: &[f32], out: &mut [f32]) -> Result<(), SoundError> {
-        let samples = &samples[..samples.len().min(self.clip_samples())];
-        if !self.spec.remove_mean.contains(&Extent::Clip) {
-            return self.spectrogram(samples, out);
+        let clip = self.clip_samples();
+        let heard = if self.spec.thirds {
+            samples.len()
+        } else {
+            clip
+        };
+        let samples = &samples[..samples.len().min(heard)];
+        let mut centred = Cow::Borrowed(samples);
+        if self.spec.remove_mean.contains(&Extent::Clip) {
+            let mean = mean(&[samples]);
+            centred.to_mut().iter_mut().for_each(|s| *s -= mean);
         }
-        let mean = mean(&[samples]);
-        let centred: Vec<f32> = samples.iter().map(|s| s - mean).collect();
-        self.spectrogram(&centred, out)
+        if !self.spec.thirds {
+            return self.spectrogram(&centred, out);
+        }
+        assert_eq!(out.len(), self.output_len(), "SoundFrontEnd: output");
+        let len = self.output_len() / self.spec.channels();
+        for (third, out) in out.chunks_exact_mut(len).enumerate() {
+            let part = &centred[self.third(samples.len(), third)..];
+            self.spectrogram(&part[..part.len().min(clip)], out)?;
+        }
+        Ok(())
+    }
+
+    /// First sample of the part from the middle of a third of the places where a part of a recording can
+    /// begin, in frames; the first thirds have one place more where they cannot be equal.
+    fn third(&self, samples: usize, third: usize) -> usize {
+        let spec = &self.spec;
+        let frames = samples.checked_sub(spec.window);
+        let frames = frames.map_or(0, |spare| spare / spec.hop + 1);
+        let Some(places) = frames.checked_sub(spec.frames).map(|spare| spare + 1) else {
+            return 0;
+        };
+        let len = |third: usize| places / 3 + usize::from(third < places % 3);
+        if len(third) == 0 {
+            return 0;
+        }
+        let before: usize = (0..third).map(len).sum();
+        (before + len(third) / 2) * spec.hop
     }
 
     /// The spectrograms of evenly spaced clips of a recording, as the reference makes them.
@@ -233,7 +298,8 @@ impl SoundFrontEnd {
 
     fn spectrogram(&self, samples: &[f32], out: &mut [f32]) -> Result<(), SoundError> {
         let spec = &self.spec;
-        assert_eq!(out.len(), self.output_len(), "SoundFrontEnd: output");
+        let len = spec.mels * spec.frames;
+        assert_eq!(out.len(), len, "SoundFrontEnd: output");
         if let Some(index) = samples.iter().position(|s| !s.is_finite()) {
             return Err(SoundError::NotFinite { index });
         }
@@ -247,6 +313,9 @@ impl SoundFrontEnd {
         let padded = padded(samples, spec.padding, self.clip_samples());
         let padded = padded.iter().map(|s| f64::from(*s)).collect();
         let mut values = self.log_mel_of(self.emphasised(padded), spec.frames);
+        if spec.padding == Padding::Frames && values.len() < len {
+            values = values.iter().copied().cycle().take(len).collect();
+        }
         if let Some(range) = spec.log_range {
             let largest = values.iter().fold(f64::NEG_INFINITY, |m, v| m.max(*v));
             values.iter_mut().for_each(|v| *v = v.max(largest - range));
@@ -347,12 +416,12 @@ impl SoundFrontEnd {
 
 /// A sound brought to the length of a clip, if it is shorter and the padding does so.
 fn padded(samples: &[f32], padding: Padding, len: usize) -> Cow<'_, [f32]> {
-    if padding == Padding::None || samples.len() >= len {
+    if matches!(padding, Padding::None | Padding::Frames) || samples.len() >= len {
         return samples.into();
     }
     let whole = len / samples.len() * samples.len();
     let sounding = match padding {
-        Padding::None | Padding::Zero => samples.len(),
+        Padding::None | Padding::Frames | Padding::Zero => samples.len(),
         Padding::Repeat => len,
         Padding::RepeatPad => whole,
     };

@@ -25,6 +25,9 @@ pub struct WordsSpec {
     /// The number that shorter texts are filled up with; without it they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pad: Option<u32>,
+    /// What cuts texts into tokens.
+    #[serde(default, skip_serializing_if = "Splitter::is_file")]
+    pub splitter: Splitter,
     /// What stands before every text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
@@ -34,6 +37,23 @@ pub struct WordsSpec {
     /// What is made of the encoder's output.
     #[serde(default)]
     pub pooling: Pooling,
+}
+
+/// What cuts texts into tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Splitter {
+    /// A tokenizer's file.
+    #[default]
+    File,
+    /// CLIP's byte pairs with the cleaning before them, as `text::ClipTokenizer` has both.
+    Clip,
+}
+
+impl Splitter {
+    fn is_file(&self) -> bool {
+        *self == Self::File
+    }
 }
 
 /// What is made of an output `[tokens, D]`.
@@ -66,6 +86,7 @@ impl Default for WordsSpec {
         Self {
             tokens: 128,
             pad: None,
+            splitter: Splitter::File,
             prefix: String::new(),
             lowercase: false,
             pooling: Pooling::Mean,

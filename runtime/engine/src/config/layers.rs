@@ -161,6 +161,7 @@ impl StreamConfig<Option<SourceConfig>> {
             priority: later.priority.or(self.priority),
             retry_s: later.retry_s.or(self.retry_s),
             pack: later.pack.or(self.pack),
+            space: later.space.or(self.space),
         }
     }
 }

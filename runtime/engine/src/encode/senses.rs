@@ -151,12 +151,8 @@ impl Encoder {
         rate_hz: u32,
     ) -> Result<Vec<f32>, EncodeError> {
         let sound = front_end.resample(samples, rate_hz)?;
-        let mut features = vec![0.0; front_end.output_len()];
-        let embed = |start: usize| {
-            front_end.clip(&sound[start..], &mut features)?;
-            self.run(&features)
-        };
-        self.mean(front_end.starts(sound.len()).map(embed))
+        let views = front_end.views(&sound);
+        self.mean(views.map(|features| self.run(&features?)))
     }
 
     /// Of measured pictures, one by one; those that hold no measurement have no share, unless none

@@ -152,17 +152,43 @@ impl Labels {
         &self.names
     }
 
-    fn push(&mut self, field: &str) {
-        if UNLABELLED.contains(&field) {
-            self.of_sample.push(None);
-            return;
+    /// Reads stretches in the order of time: a CSV file with the columns `start_s`, `end_s` and
+    /// `label`, as samples of `rate_hz`.
+    ///
+    /// # Errors
+    ///
+    /// A line that is no such stretch.
+    pub fn of_stretches(input: impl Read, path: &Path, rate_hz: f64) -> Result<Self, CsvError> {
+        let rows = |source| CsvError::Rows {
+            path: path.to_owned(),
+            source,
+        };
+        let mut labels = Self::default();
+        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(input);
+        for row in reader.deserialize() {
+            let (start_s, end_s, label): (f64, f64, String) = row.map_err(rows)?;
+            let sample = |seconds: f64| (seconds * rate_hz).round() as usize;
+            let index = labels.index(&label);
+            let len = sample(start_s).max(labels.of_sample.len());
+            labels.of_sample.resize(len, None);
+            labels.of_sample.resize(sample(end_s).max(len), Some(index));
         }
+        Ok(labels)
+    }
+
+    fn push(&mut self, field: &str) {
+        let label = (!UNLABELLED.contains(&field)).then(|| self.index(field));
+        self.of_sample.push(label);
+    }
+
+    /// The place of a name.
+    fn index(&mut self, field: &str) -> u32 {
         let known = self.names.iter().position(|name| name == field);
         let index = known.unwrap_or_else(|| {
             self.names.push(field.to_owned());
             self.names.len() - 1
         });
-        self.of_sample.push(Some(index as u32));
+        index as u32
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::Factoid;
 
-use super::TextError;
+use super::{Beside, TextError};
+use crate::encode::weights;
 
 /// What a model input is fed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,17 +40,26 @@ enum Prepared {
 }
 
 impl TextModel {
-    /// Reads a file; for texts that all have so many tokens, if they have.
+    /// Reads a file, and what `beside` has of weights that lie elsewhere; for texts that all have so many
+    /// tokens, if they have.
     pub(super) fn read(
         path: &Path,
         bytes: &[u8],
+        beside: &Beside,
         tokens: Option<usize>,
     ) -> Result<Self, TextError> {
         let of_path = |source| TextError::Model {
             path: path.to_owned(),
             source,
         };
-        let parse = |mut bytes: &[u8]| tract_onnx::onnx().model_for_read(&mut bytes);
+        let parse = |mut bytes: &[u8]| {
+            let onnx = tract_onnx::onnx();
+            let mut proto = onnx.proto_model_for_read(&mut bytes)?;
+            let find = |location: &str| beside.get(location).map(Vec::as_slice);
+            weights::fill(&mut proto, find)
+                .map_err(|name| TractError::msg(format!("weight {name:?} is missing")))?;
+            onnx.model_for_proto_model(&proto)
+        };
         let model = parse(bytes).map_err(of_path)?;
         let inputs = inputs(&model).map_err(of_path)?;
         let inputs = inputs

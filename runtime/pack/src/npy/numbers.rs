@@ -5,7 +5,7 @@ use std::path::Path;
 
 use npyz::{DType, Endianness, TypeChar};
 
-use super::{Array, NpyError, parse, row_len};
+use super::{Array, NpyError, parse, row_len, to_bytes};
 
 /// What [`NumberArray`] reads, in words.
 const EXPECTED: &str = "uint8, or little-endian uint16, int16, int32, int64, float32 or float64";
@@ -139,6 +139,15 @@ impl NumberArray {
     /// Bytes that are no such array.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NpyError> {
         parse(bytes, &Kind::ALL, EXPECTED)
+    }
+
+    /// The array as a `.npy` file holds it. Equal arrays give equal bytes.
+    ///
+    /// # Errors
+    ///
+    /// Another number of numbers than the shape asks for.
+    pub fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
+        each_kind!(&self.numbers, values => to_bytes(&self.shape, values))
     }
 
     /// Numbers in one row, the product of all axes but the first.

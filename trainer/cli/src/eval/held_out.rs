@@ -52,6 +52,7 @@ pub fn table(
             .map(item)
             .map(|i| i.group.clone())
             .collect(),
+        seconds: seconds(samples, embedded)?,
         classes: classes.collect::<anyhow::Result<_>>()?,
         anchors: pictures(images, recipe, samples, embedded)?,
         training: curve(run)?,
@@ -94,6 +95,13 @@ fn also(samples: &Samples, embedded: &Embedded) -> Vec<Vec<usize>> {
         true => Vec::new(),
         false => also,
     }
+}
+
+/// How long each sample lasts; nothing if one has no duration.
+fn seconds(samples: &Samples, embedded: &Embedded) -> anyhow::Result<Vec<f64>> {
+    let of = |&item: &usize| Ok(samples.seconds(item)?);
+    let seconds: anyhow::Result<Option<Vec<f64>>> = embedded.items.iter().map(of).collect();
+    Ok(seconds?.unwrap_or_default())
 }
 
 /// The held-out pictures, embedded, and the one that belongs to each sample.

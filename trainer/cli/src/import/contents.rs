@@ -21,7 +21,7 @@ use crate::quantize::{Quantize, cosine, described};
 
 /// Phrases that every imported text tower is tried on; a pack keeps what it made of them, so that
 /// `pack verify` can tell whether it still does.
-const TRIED: [&str; 6] = [
+pub const TRIED: [&str; 6] = [
     "a dog barking",
     "a person walking up stairs",
     "glass breaking",
@@ -30,12 +30,13 @@ const TRIED: [&str; 6] = [
     "an engine idling",
 ];
 
-/// Scores at which events begin and end.
-const ENTER: f32 = 0.5;
-const EXIT: f32 = 0.35;
+/// Score at which an event begins; it ends at [`EXIT`].
+pub const ENTER: f32 = 0.5;
+/// See [`ENTER`].
+pub const EXIT: f32 = 0.35;
 
 /// What the least cosine to what the same part gives with float weights is called in a provenance.
-const COSINE: &str = "least cosine of embeddings by int8 weights to those by float weights";
+pub const COSINE: &str = "least cosine of embeddings by int8 weights to those by float weights";
 
 const CLASSES: &str = "classes.toml";
 
@@ -162,13 +163,14 @@ impl Contents {
         }
         let tower = Tower {
             model: member("model.onnx"),
-            tokenizer: member("tokenizer.json"),
+            tokenizer: Some(member("tokenizer.json")),
             report: None,
             words: Some(text.words.clone()),
             projection: layers,
         };
         self.writer.add(&tower.model, model);
-        self.writer.add(&tower.tokenizer, text.tokenizer.clone());
+        self.writer
+            .add(&member("tokenizer.json"), text.tokenizer.clone());
         let dim = rows.first().map_or(0, Vec::len);
         let anchor = Anchor {
             text_model: format!("{space} ({})", &text.digest[..12]),
@@ -272,17 +274,7 @@ impl Contents {
     }
 
     fn least_cosine(&self, a: &[Vec<f32>], b: &[Vec<f32>], part: &str) -> anyhow::Result<f32> {
-        let cosines = a.iter().zip(b).map(|(a, b)| cosine(a, b));
-        // A cosine that is no number is as bad as can be.
-        let least = cosines.fold(1.0f32, |least, c| if c >= least { least } else { c });
-        let wanted = self.weights.min_cosine;
-        eprintln!("{part}: cosine to float weights at least {least:.6}");
-        ensure!(
-            least >= wanted,
-            "weights as int8 turn an embedding of {part} to a cosine of {least:.6}, expected at least \
-             {wanted} (--min-cosine); --quantize none keeps them as they are"
-        );
-        Ok(least)
+        least_of(a, b, part, self.weights.min_cosine)
     }
 
     /// Tells where a part comes from.
@@ -334,6 +326,24 @@ impl Contents {
         };
         Ok(self.writer.to_bytes(manifest)?)
     }
+}
+
+/// The least cosine of embeddings to those by float weights.
+///
+/// # Errors
+///
+/// One that is less than wanted.
+pub fn least_of(a: &[Vec<f32>], b: &[Vec<f32>], part: &str, wanted: f32) -> anyhow::Result<f32> {
+    let cosines = a.iter().zip(b).map(|(a, b)| cosine(a, b));
+    // A cosine that is no number is as bad as can be.
+    let least = cosines.fold(1.0f32, |least, c| if c >= least { least } else { c });
+    eprintln!("{part}: cosine to float weights at least {least:.6}");
+    ensure!(
+        least >= wanted,
+        "weights as int8 turn an embedding of {part} to a cosine of {least:.6}, expected at least \
+         {wanted} (--min-cosine); --quantize none keeps them as they are"
+    );
+    Ok(least)
 }
 
 /// Where a part comes from.

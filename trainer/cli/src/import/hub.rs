@@ -23,12 +23,15 @@ pub mod folder;
 mod golden;
 mod image;
 mod keys;
+mod languagebind;
 pub mod net;
 mod sentence;
 mod sound;
 #[cfg(test)]
 mod tests;
 pub mod text;
+
+pub use keys::read_json;
 
 use family::Parts;
 use folder::Folder;
@@ -43,11 +46,12 @@ const EXAMPLE: &str = "Examples:
   sensorium-train import hub clip-vit-base-patch32 --out clip.pack
   sensorium-train import hub siglip-base --variant fp16 --classes mine.toml --out siglip.pack
   sensorium-train import hub clap-htsat-unfused --quantize int8 --out clap.pack
+  sensorium-train import hub LanguageBind_Depth LanguageBind_Thermal LanguageBind_Audio --out bind.pack
   sensorium embed --pack clap.pack --modality audio a.wav --text \"a dog barking\" --out rows.npy
 
 Folders: CLIP (OpenCLIP and MobileCLIP as they are published with a config.json of CLIP), SigLIP, CLAP,
-sentence encoders, classifiers of sounds (AST) or pictures, and folders of an encoder.onnx with an
-encoder.toml (see import onnx). Where a folder has golden outputs (golden/golden.safetensors), the pack
+sentence encoders, classifiers of sounds (AST) or pictures, LanguageBind (depth, thermal, audio, image:
+their weights as PyTorch has them), and folders of an encoder.onnx with an encoder.toml (see import onnx). Where a folder has golden outputs (golden/golden.safetensors), the pack
 is only written if it gives the same.";
 
 /// Makes a pack of folders as model hubs publish them: ONNX files, and what makes their inputs.
@@ -102,6 +106,9 @@ struct Done {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let options = &args.options;
+    if args.dirs.iter().any(|dir| languagebind::is_one(dir)) {
+        return languagebind::run(&args.dirs, options);
+    }
     let mut contents = Contents::new(options.weights(), options.classes()?);
     let mut done: Vec<Done> = Vec::new();
     for dir in &args.dirs {

@@ -1,7 +1,10 @@
 //! The main numbers as a Markdown table.
 
-use super::measure::Number;
+use super::measure::{AT_RECALL, Number, ZeroShot};
 use super::summary::{Experiment, Report};
+
+/// Classes that have a row each, where there are no more; else the page alone has them.
+const MOST_CLASSES: usize = 24;
 
 /// A row an experiment and number.
 pub fn render(report: &Report) -> String {
@@ -86,10 +89,29 @@ fn rows(experiment: &Experiment) -> Vec<[String; 4]> {
             [name, three(at.recall), interval, three(at.chance)]
         })
     });
+    let few = |found: &&ZeroShot| found.classes.len() <= MOST_CLASSES;
+    let classes = part.zero_shot.iter().filter(few);
+    let classes = classes.flat_map(|found| &found.classes);
+    let alarms = classes.filter_map(|class| {
+        let alarms = class.false_alarms?;
+        let name = format!(
+            "false alarms an hour of {:?}, {AT_RECALL} of it found",
+            class.name
+        );
+        let (low, high) = (alarms.interval.low, alarms.interval.high);
+        let interval = format!("{low:.1} to {high:.1}");
+        Some([
+            name,
+            format!("{:.1}", alarms.per_hour),
+            interval,
+            "–".to_owned(),
+        ])
+    });
     zero_shot
         .map(number)
         .chain(few_shot)
         .chain(retrieval)
+        .chain(alarms)
         .collect()
 }
 

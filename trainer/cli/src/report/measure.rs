@@ -111,9 +111,27 @@ pub struct Class {
     pub average_precision: Option<f64>,
     /// Area under the ROC curve, against all other classes.
     pub auc: Option<f64>,
+    /// False alarms, if samples have a duration and there are enough of the class.
+    pub false_alarms: Option<FalseAlarms>,
     /// Its curves.
     pub curves: Curves,
 }
+
+/// How often something else is taken for a class whose threshold finds [`AT_RECALL`] of its samples.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FalseAlarms {
+    /// Samples of something else that score as high.
+    pub count: usize,
+    /// All of them, in hours.
+    pub hours: f64,
+    /// An hour.
+    pub per_hour: f64,
+    /// Where that probably is (95 %), alarms taken for independent (Poisson).
+    pub interval: Interval,
+}
+
+/// The share of a class's samples that its threshold finds, where false alarms are counted.
+pub const AT_RECALL: f64 = 0.8;
 
 /// How a ranking divides true from false.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]

@@ -2,14 +2,15 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use sensorium_engine::calibrate::poisson;
 
 use super::measure::{
-    AtDepth, Basis, Class, Curves, FewShot, Group, Map, Measures, Number, Options, Point,
-    Retrieval, ZeroShot,
+    AT_RECALL, AtDepth, Basis, Class, Curves, FalseAlarms, FewShot, Group, Map, Measures, Number,
+    Options, Point, Retrieval, ZeroShot,
 };
 use super::sum::{Arithmetic, Side, arithmetic};
 use crate::metrics::arithmetic::Gallery;
-use crate::metrics::interval::{Spread, bootstrap, wilson};
+use crate::metrics::interval::{Interval, Spread, bootstrap, wilson};
 use crate::metrics::naming::share;
 use crate::metrics::projection::Projection;
 use crate::metrics::ranking::{Curve, thinned};
@@ -215,6 +216,7 @@ impl<'a> Prepared<'a> {
                 interval: wilson(confusion[i][i] as f64, samples as f64),
                 average_precision: thresholds.average_precision(),
                 auc: thresholds.auc(),
+                false_alarms: self.false_alarms(i),
                 curves: curves(ranked, truth),
             }
         };
@@ -232,6 +234,33 @@ impl<'a> Prepared<'a> {
             classes: ranked.iter().enumerate().map(class).collect(),
             pooled: curves(&Ranked::new(&pooled_scores), &pooled_truth),
             confusion,
+        })
+    }
+
+    /// How often samples of something else, those of no class among them, are taken for a class.
+    fn false_alarms(&self, class: usize) -> Option<FalseAlarms> {
+        let table = self.table;
+        if table.seconds.is_empty() {
+            return None;
+        }
+        let column = self.rows.cosines(&self.class_rows).column(class);
+        let (own, others): (Vec<usize>, Vec<usize>) =
+            (0..table.len()).partition(|&i| table.classes_of(i).contains(&class));
+        let mut scores: Vec<f64> = own.iter().map(|&i| column[i]).collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        let found = (scores.len() as f64 * AT_RECALL).ceil() as usize;
+        let threshold = *scores.get(found.checked_sub(1)?)?;
+        let count = others.iter().filter(|&&i| column[i] >= threshold).count();
+        let hours = others.iter().map(|&i| table.seconds[i]).sum::<f64>() / 3600.0;
+        let (low, high) = poisson::interval(count as u64);
+        (hours > 0.0).then(|| FalseAlarms {
+            count,
+            hours,
+            per_hour: count as f64 / hours,
+            interval: Interval {
+                low: low / hours,
+                high: high / hours,
+            },
         })
     }
 

@@ -5,7 +5,9 @@ use maud::{Markup, html};
 use super::chart::{self, Axis, Line, Stroke, strip};
 use super::figure::{self, colour};
 use super::gain::Gain;
-use super::measure::{AtDepth, Class, Curves, Group, Map, Measures, Retrieval, ZeroShot};
+use super::measure::{
+    AT_RECALL, AtDepth, Class, Curves, Group, Map, Measures, Retrieval, ZeroShot,
+};
 use super::sum::{self, Arithmetic};
 use crate::metrics::interval::Interval;
 
@@ -65,15 +67,21 @@ pub fn groups(groups: &[Group]) -> Markup {
 
 /// Class by class.
 pub fn classes(classes: &[Class]) -> Markup {
+    let alarms = classes.iter().any(|class| class.false_alarms.is_some());
     html! {
         div.card {
             h3 { "Class by class" }
             p.caption {
                 "Recall: share of the class's samples that were named rightly. AP and AUC: how well the "
                 "class's words set its samples apart from all others."
+                @if let Some(hours) = classes.iter().find_map(|c| Some(c.false_alarms?.hours)) {
+                    " False alarms: recordings of something else, about " (format!("{hours:.1}")) " hours of them, "
+                    "that score as high as the " (format!("{:.0} %", AT_RECALL * 100.0)) " of the class's own that "
+                    "score highest, an hour; each counts once, however long it is."
+                }
             }
             div.scroll { table {
-                tr { th { "class" } th.n { "samples" } th.n { "recall" } th.strip { "0 to 1" } th.n { "AP" } th.n { "AUC" } }
+                tr { th { "class" } th.n { "samples" } th.n { "recall" } th.strip { "0 to 1" } th.n { "AP" } th.n { "AUC" } @if alarms { th.n { "false alarms/h" } } }
                 @for class in classes.iter().take(ROWS) {
                     tr {
                         td.name title=(class.prompts.join(" · ")) { (class.name) }
@@ -86,6 +94,9 @@ pub fn classes(classes: &[Class]) -> Markup {
                         }
                         td.n { (or_dash(class.average_precision)) }
                         td.n { (or_dash(class.auc)) }
+                        @if alarms {
+                            td.n { (class.false_alarms.map_or_else(|| "–".to_owned(), |a| format!("{:.1}", a.per_hour))) }
+                        }
                     }
                 }
             } }

@@ -26,6 +26,7 @@ fn people(name: &str, people: std::ops::Range<usize>) -> Table {
         labels: vec![],
         also: vec![],
         groups: vec![],
+        seconds: vec![],
         classes: NAMES
             .iter()
             .enumerate()
@@ -316,6 +317,32 @@ fn json_has_every_number_of_the_page() {
     }
 }
 
+/// Four sounds of an hour each; the second class finds its one sample, and one of the others is as near.
+#[test]
+fn false_alarms_are_counted_by_the_hour_of_what_is_something_else() {
+    let table = Table {
+        seconds: vec![3600.0; 4],
+        labels: vec![Some(0), Some(1), None, Some(0)],
+        also: vec![],
+        anchors: None,
+        embeddings: vec![1.0, 0.0, 0.6, 0.8, 0.0, 1.0, 1.0, 0.1],
+        ..small()
+    };
+    let options = Options {
+        seed: 0,
+        draws: 2,
+        resamples: 10,
+    };
+    let measures = Prepared::new(&table).measure(&options);
+    let classes = measures.zero_shot.unwrap().classes;
+    let alarms = |class: usize| classes[class].false_alarms.unwrap();
+    assert_eq!((alarms(1).count, alarms(1).hours), (1, 3.0));
+    assert!((alarms(1).per_hour - 1.0 / 3.0).abs() < 1e-12);
+    assert_eq!((alarms(0).count, alarms(0).hours), (0, 2.0));
+    let (low, high) = (alarms(0).interval.low, alarms(0).interval.high);
+    assert!(low == 0.0 && (1.8..1.9).contains(&high), "{low} {high}");
+}
+
 #[test]
 fn tables_with_little_in_them_give_a_page_all_the_same() {
     let no_classes = Table {
@@ -331,6 +358,7 @@ fn tables_with_little_in_them_give_a_page_all_the_same() {
         labels: vec![Some(1)],
         also: vec![],
         groups: vec![String::new()],
+        seconds: vec![],
         anchors: None,
         training: vec![],
         ..small()

@@ -17,6 +17,7 @@ pub fn small() -> Table {
         labels: vec![Some(0), Some(0), Some(1), None],
         also: vec![vec![], vec![1], vec![], vec![]],
         groups: ["ann", "ann", "bob", "bob"].map(str::to_owned).to_vec(),
+        seconds: vec![5.0, 5.0, 3.0, 2.0],
         classes: vec![class("walk", [1.0, 0.0]), class("rest", [0.0, 1.0])],
         anchors: Some(Anchors {
             sense: Modality::Depth,

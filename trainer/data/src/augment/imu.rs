@@ -100,6 +100,14 @@ impl ImuAugmenter {
     }
 }
 
+/// What a sensor measures that is turned about `vector` by its length, in radians.
+#[must_use]
+pub fn turned(samples: &[Sample], vector: [f32; 3]) -> Vec<Sample> {
+    let rotation = rotation(vector);
+    let samples = samples.iter();
+    samples.map(|&sample| rotated(&rotation, sample)).collect()
+}
+
 /// The matrix of a rotation about `vector` by its length, in radians (Rodrigues).
 fn rotation(vector: [f32; 3]) -> [[f32; 3]; 3] {
     let v = vector.map(f64::from);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sensorium_pack::Modality;
 use serde::{Deserialize, Serialize};
 
+use super::between::Between;
 use super::read::Table;
 use super::{Place, TableError};
 use crate::set::Fault;
@@ -58,6 +59,9 @@ pub struct Recordings {
     /// Column with the number of its rows.
     #[serde(default = "length")]
     pub length: String,
+    /// Samples of what the table does not list, if they are wanted.
+    #[serde(default)]
+    pub between: Option<Between>,
 }
 
 fn recording() -> String {
@@ -91,8 +95,8 @@ pub(super) type Extents = HashMap<String, (u64, u64)>;
 
 /// The name of the column that both tables have, and the recordings.
 pub(super) struct Found {
-    column: String,
-    extents: Extents,
+    pub(super) column: String,
+    pub(super) extents: Extents,
 }
 
 impl Recordings {

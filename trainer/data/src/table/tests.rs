@@ -332,6 +332,47 @@ fn rows_count_from_the_beginning_of_a_recording() {
 }
 
 #[test]
+fn what_lies_between_listed_rows_is_sampled_too() {
+    let table = |text: &str| text.as_bytes().to_vec();
+    let dir = folder(&[
+        ("heat.npy", npy("|u1", &[12, 1, 1], (0..12).collect())),
+        (
+            "sequences.csv",
+            table("recording,start,length\nmon,0,9\ntue,9,3\n"),
+        ),
+        (
+            "segments.csv",
+            table("recording,start,end,action\nmon,7,8,fall\nmon,3,4,walk\ntue,0,1,sit\n"),
+        ),
+    ]);
+    let config = "kind = 'arrays'
+         index = 'segments.csv'
+         columns = { label = 'action', group = '{recording} {action}' }
+         rows.thermal = { file = 'heat.npy', start = 'start', end = 'end' }
+         recordings = { index = 'sequences.csv', between = { label = 'else', rows = 2 } }";
+    let set = open(dir.path(), config).unwrap();
+    let found: Vec<_> = (0..set.entries().len())
+        .map(|entry| {
+            let label = set.entries()[entry].label.clone().unwrap_or_default();
+            let heat = frames(&*set, entry, Modality::Thermal);
+            (label, heat.numbers)
+        })
+        .collect();
+    let heat = |label: &str, numbers: &[u8]| (label.to_owned(), Numbers::U8(numbers.to_vec()));
+    assert_eq!(
+        found,
+        [
+            heat("fall", &[7]),
+            heat("walk", &[3]),
+            heat("sit", &[9]),
+            heat("else", &[0, 1]),
+            heat("else", &[4, 5]),
+            heat("else", &[10, 11]),
+        ]
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_table_is_named() {
     let (dir, config) = slices();
     let message = |from: &str, to: &str| {

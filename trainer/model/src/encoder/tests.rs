@@ -366,6 +366,25 @@ fn a_checkpoint_gives_the_same_encoder_under_the_reference_names() {
 }
 
 #[test]
+fn weights_that_are_read_block_by_block_give_the_same() {
+    let device = Default::default();
+    for sense in Sense::ALL {
+        let config = tiny(sense);
+        let encoder = config.init::<Inference>(&device).unwrap();
+        let weights = encoder.to_weights();
+        let streamed = config.forward_from::<Inference>(&weights, batch(&config), &device);
+        let expected = numbers(encoder.forward(batch(&config)));
+        assert_eq!(numbers(streamed.unwrap()), expected, "{sense}");
+        let mut more = weights.clone();
+        let extra = format!("modality_trunks.{sense}.blocks.2.norm_1.bias");
+        more.insert(extra.clone(), &[16], vec![0.0; 16]);
+        let error = config.forward_from::<Inference>(&more, batch(&config), &device);
+        let told = format!("weight {extra:?} is none of the encoder's");
+        assert_eq!(error.unwrap_err().to_string(), told);
+    }
+}
+
+#[test]
 fn dimensions_that_make_no_encoder_are_refused() {
     let tiny = tiny(Sense::Imu);
     let message = |config: EncoderConfig| config.check().unwrap_err().to_string();

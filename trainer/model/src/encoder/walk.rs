@@ -78,18 +78,24 @@ impl<B: Backend> Encoder<B> {
     /// A weight that is missing, has another shape or cannot be read, or one of this sense that the
     /// encoder does not have.
     pub fn with_weights(self, source: &impl WeightSource) -> Result<Self, WeightsError> {
-        let names = Names(self.config.sense());
-        let known: HashSet<String> = self.shapes().into_iter().map(|(name, _)| name).collect();
-        let extra = |name: &&str| names.has(name) && !known.contains(*name);
-        if let Some(name) = source.names().into_iter().find(extra) {
-            return Err(WeightsError::Extra {
-                name: name.to_owned(),
-            });
-        }
+        self.ensure_own(source)?;
         self.walk(&mut Take(source))
     }
 
-    fn walk<V: Visitor>(mut self, visitor: &mut V) -> Result<Self, V::Error> {
+    /// Whether all weights of this sense are the encoder's.
+    pub(super) fn ensure_own(&self, source: &impl WeightSource) -> Result<(), WeightsError> {
+        let names = Names(self.config.sense());
+        let known: HashSet<String> = self.shapes().into_iter().map(|(name, _)| name).collect();
+        let extra = |name: &&str| names.has(name) && !known.contains(*name);
+        match source.names().into_iter().find(extra) {
+            None => Ok(()),
+            Some(name) => Err(WeightsError::Extra {
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    pub(super) fn walk<V: Visitor>(mut self, visitor: &mut V) -> Result<Self, V::Error> {
         let names = Names(self.config.sense());
         let EncoderConfig { dim, output, .. } = self.config;
         if let Some(token) = self.class_token {

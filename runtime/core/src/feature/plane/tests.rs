@@ -9,6 +9,8 @@ fn depth() -> DepthSpec {
         focal_px: Some(500.0),
         clip_m: [0.01, 50.0],
         side: 2,
+        scaling: Scaling::Area,
+        holes: Holes::Far,
         mean: zero(),
         std: one(),
     }
@@ -20,6 +22,7 @@ fn thermal() -> ThermalSpec {
         count_scale: 1.0,
         count_offset: 0.0,
         side: 2,
+        scaling: Scaling::Area,
         mean: zero(),
         std: one(),
     }
@@ -161,5 +164,45 @@ proptest! {
         prop_assert_eq!(image.len(), side * side);
         let (near, far) = (37.5 / 0.01, 37.5 / 4.0);
         prop_assert!(image.iter().all(|v| (far * 0.999..=near * 1.001).contains(v)));
+    }
+}
+
+const TORCH_2: [f32; 4] = [0.4250056, 0.3634078, 0.3772012, 0.3978897];
+const TORCH_8: [f32; 64] = [
+    0.0637035, 0.2805068, 0.6292214, 0.9575646, 0.7157528, 0.4557104, 0.3262709, 0.2900720,
+    0.4432916, 0.4068821, 0.4713804, 0.5740952, 0.3901766, 0.2297327, 0.1792055, 0.2684781,
+    0.8943150, 0.5458071, 0.2590090, 0.0852173, 0.0089528, 0.0180743, 0.1070799, 0.2937955,
+    0.6469783, 0.4214397, 0.2697794, 0.2113159, 0.2482540, 0.4214006, 0.6943834, 0.5533920,
+    0.2964519, 0.2155979, 0.2329752, 0.3419922, 0.5540482, 0.7539388, 0.8754399, 0.5921531,
+    0.0029000, 0.0409899, 0.1731113, 0.3966797, 0.7792457, 0.8649068, 0.5617535, 0.3808799,
+    0.2986350, 0.5213679, 0.5384949, 0.4050348, 0.4376360, 0.3793997, 0.1922718, 0.1616531,
+    0.5704690, 0.9077994, 0.8184929, 0.4000000, 0.1434906, -0.0044936, -0.0374112, 0.0309874,
+];
+
+/// `torchvision.transforms.functional.resize` of floats, shorter side, bicubic with antialiasing, then
+/// `center_crop`; torch 2.9.1, by `torch.nn.functional.interpolate`.
+#[test]
+fn cubic_scaling_is_that_of_torch() {
+    let (width, height) = (7, 5);
+    let values: Vec<f32> = (0..width * height).map(|i| (i * i % 11) as f32).collect();
+    let extract = |side| {
+        let spec = ThermalSpec {
+            range: [0.0, 10.0],
+            side,
+            scaling: Scaling::Bicubic,
+            ..thermal()
+        };
+        let front_end = ThermalFrontEnd::new(&spec).unwrap();
+        front_end.extract(&values, width).unwrap()
+    };
+    for (side, expected) in [(2, &TORCH_2[..]), (8, &TORCH_8[..])] {
+        let actual = extract(side);
+        assert_eq!(actual.len(), side * side);
+        for (actual, expected) in actual.iter().zip(expected) {
+            assert!(
+                (actual - expected).abs() < 1e-6,
+                "{side}: {actual} {expected}"
+            );
+        }
     }
 }

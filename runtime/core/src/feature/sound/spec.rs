@@ -95,6 +95,15 @@ pub struct LogMelSpec {
     /// Axes of the result.
     #[serde(default)]
     pub axes: SoundAxes,
+    /// Whether a recording becomes three channels: parts of a longer one, from the middle of each third
+    /// of the places where a part can begin, and three times the same of a shorter one (LanguageBind,
+    /// which takes them at random from each third).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub thirds: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// What follows a sound that is shorter than a clip.
@@ -110,6 +119,8 @@ pub enum Padding {
     Repeat,
     /// The sound as often as it fits whole, then silence.
     RepeatPad,
+    /// Nothing, but its frames come again and again.
+    Frames,
 }
 
 /// What becomes of a recording that is longer than a clip.
@@ -121,6 +132,9 @@ pub enum Longer {
     Windows,
     /// Only its first clip is heard.
     Cut,
+    /// Three clips are heard, at its start, in its middle and at its end, and the mean is what it is
+    /// (ImageBind).
+    ThreeClips,
 }
 
 impl Longer {
@@ -207,7 +221,14 @@ impl LogMelSpec {
             offset: 4.268,
             scale: 9.138,
             axes: SoundAxes::ChannelMelFrame,
+            thirds: false,
         }
+    }
+
+    /// Spectrograms of a recording that lie side by side as channels.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        if self.thirds { 3 } else { 1 }
     }
 
     /// Samples of a clip.
@@ -221,8 +242,8 @@ impl LogMelSpec {
     pub fn output_shape(&self) -> Vec<usize> {
         let (mels, frames) = (self.mels, self.frames);
         match self.axes {
-            SoundAxes::ChannelMelFrame => vec![1, mels, frames],
-            SoundAxes::ChannelFrameMel => vec![1, frames, mels],
+            SoundAxes::ChannelMelFrame => vec![self.channels(), mels, frames],
+            SoundAxes::ChannelFrameMel => vec![self.channels(), frames, mels],
             SoundAxes::MelFrame => vec![mels, frames],
             SoundAxes::FrameMel => vec![frames, mels],
         }
@@ -231,7 +252,7 @@ impl LogMelSpec {
     /// Least number of samples that give a frame.
     #[must_use]
     pub fn least_samples(&self) -> usize {
-        if self.padding != Padding::None {
+        if !matches!(self.padding, Padding::None | Padding::Frames) {
             return 1;
         }
         let lost = usize::from(self.pre_emphasis != 0.0 && self.pre_emphasis_of == Extent::Clip);
@@ -276,7 +297,21 @@ impl LogMelSpec {
                 expected: "0 to 1",
             });
         }
+        self.check_thirds()?;
         self.check_log()
+    }
+
+    fn check_thirds(&self) -> Result<(), FrontEndError> {
+        let has_channels = matches!(
+            self.axes,
+            SoundAxes::ChannelMelFrame | SoundAxes::ChannelFrameMel
+        );
+        if self.thirds && (!has_channels || self.centred || self.log_range.is_some()) {
+            return Err(FrontEndError::Together(
+                "thirds is expected with axes that have a channel, and without centred and log_range",
+            ));
+        }
+        Ok(())
     }
 
     fn check_log(&self) -> Result<(), FrontEndError> {

@@ -250,11 +250,77 @@ proptest! {
 fn a_longer_recording_is_heard_in_clips_or_at_its_start() {
     let starts = |longer, samples| {
         let front_end = SoundFrontEnd::new(&LogMelSpec { longer, ..small() }).unwrap();
-        front_end.starts(samples).collect::<Vec<_>>()
+        front_end.starts(samples)
     };
     assert_eq!(starts(Longer::Windows, 4000), [0, 800, 1600, 2400]);
     assert_eq!(starts(Longer::Cut, 4000), [0]);
     assert_eq!(starts(Longer::Cut, 100), [0]);
     let json = serde_json::to_string(&small()).unwrap();
     assert!(!json.contains("longer"), "{json}");
+}
+
+#[test]
+fn three_clips_are_heard_of_a_longer_recording_and_one_of_another() {
+    let spec = LogMelSpec {
+        longer: Longer::ThreeClips,
+        ..small()
+    };
+    let front_end = SoundFrontEnd::new(&spec).unwrap();
+    let views = |samples: &[f32]| -> Vec<Vec<f32>> {
+        front_end.views(samples).map(Result::unwrap).collect()
+    };
+    let sound = noise(5000);
+    assert_eq!(front_end.starts(5000), [0, 1700, 3400]);
+    let expected = front_end.clips(&[&sound], 3).unwrap();
+    assert_eq!(views(&sound).concat(), expected);
+    assert_eq!(views(&sound[..1600]), [clip(&spec, &sound[..1600])]);
+}
+
+/// As LanguageBind's processor: parts of the whole recording's spectrogram, or all of it again and again.
+#[test]
+fn a_recording_becomes_three_channels() {
+    let spec = LogMelSpec {
+        // Ten frames.
+        clip_s: (9.0 * 160.0 + 400.0) / 16_000.0,
+        frames: 10,
+        padding: Padding::Frames,
+        remove_mean: vec![Extent::Frame],
+        offset: 0.0,
+        scale: 1.0,
+        thirds: true,
+        ..small()
+    };
+    let front_end = SoundFrontEnd::new(&spec).unwrap();
+    assert_eq!(front_end.output_shape(), [3, 16, 10]);
+    let cases = [
+        // Frames of the recording, and where each channel begins: 17 places are 6, 6 and 5.
+        (26, [3, 9, 14]),
+        // Three places, then two, which leave nothing to the last third.
+        (12, [0, 1, 2]),
+        (11, [0, 1, 0]),
+        (10, [0, 0, 0]),
+        (4, [0, 0, 0]),
+    ];
+    for (frames, starts) in cases {
+        let sound = noise((frames - 1) * 160 + 400);
+        let whole = front_end.log_mel(&sound);
+        let actual = clip(&spec, &sound);
+        for (at, actual) in actual.iter().enumerate() {
+            let (channel, mel, frame) = (at / 160, at / 10 % 16, at % 10);
+            let expected = whole[(starts[channel] + frame) % frames * 16 + mel];
+            assert!(
+                (f64::from(*actual) - expected).abs() < 1e-5,
+                "{frames}: {at}"
+            );
+        }
+    }
+    let flat = LogMelSpec {
+        axes: SoundAxes::FrameMel,
+        ..spec
+    };
+    let error = SoundFrontEnd::new(&flat).unwrap_err().to_string();
+    assert!(
+        error.contains("thirds is expected with axes that have a channel"),
+        "{error}"
+    );
 }

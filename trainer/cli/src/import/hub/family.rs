@@ -11,7 +11,7 @@ use super::{image, sentence, sound};
 
 /// The kinds of folders that are known.
 const KNOWN: &str = "clip, siglip, clap, a classifier of sounds or pictures, or a sentence encoder \
-                     (a folder with modules.json, or --pooling)";
+                     (a folder with modules.json, or --pooling), or LanguageBind's";
 
 /// Cosines over it before the softmax, by family: CLIP's learned scale ends at its bound of 100 in all
 /// published ones, SigLIP's at 110 or so, CLAP's between 15 and 20.

@@ -103,6 +103,7 @@ fn clap(keys: &mut Keys) -> anyhow::Result<LogMelSpec> {
         offset: 0.0,
         scale: 1.0,
         axes: SoundAxes::ChannelFrameMel,
+        thirds: false,
     })
 }
 
@@ -151,6 +152,7 @@ fn ast(keys: &mut Keys) -> anyhow::Result<LogMelSpec> {
         offset,
         scale,
         axes: SoundAxes::FrameMel,
+        thirds: false,
     })
 }
 

@@ -106,7 +106,7 @@ impl TextPart {
         });
         let tower = TextTower::with_words(
             ("text model".as_ref(), model),
-            ("tokenizer.json".as_ref(), &self.tokenizer),
+            Some(("tokenizer.json".as_ref(), &self.tokenizer)),
             self.words.clone(),
             layers.collect::<Result<_, _>>()?,
         );
