@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use running::{PATIENCE, Run, fifo, tone};
+use sensorium_host_sim::Pty;
 use tiny::Folder;
 
 /// Longest that a program may take to end.
@@ -308,6 +309,44 @@ fn a_log_that_is_full_ends_nothing() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(lines.contains("\"phase\":\"end\""), "{lines}");
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_it() {
+    let folder = Folder::new();
+    let (pack, path) = (folder.name("tiny.pack"), fifo(&folder));
+    let (mut manager, socket) = Manager::in_folder(&folder);
+    let terminal = Pty::open().unwrap();
+    let end = || -> Stdio {
+        let mut options = File::options();
+        let end = options.read(true).write(true).open(terminal.path());
+        end.unwrap().into()
+    };
+    // In a session of its own, which is told when its terminal is closed.
+    let mut child = Command::new("setsid")
+        .args(["--ctty", env!("CARGO_BIN_EXE_sensorium"), "run"])
+        .args(["--audio", &path, "--rate-hz", "16000", "--pack", &pack])
+        .env("NOTIFY_SOCKET", &socket)
+        .stdin(end())
+        .stdout(end())
+        .stderr(end())
+        .spawn()
+        .unwrap();
+    manager.wait_for("READY=1");
+    drop(terminal);
+    manager.wait_for("STOPPING=1");
+    let closed = Instant::now();
+    let status = child.wait().unwrap();
+    assert!(
+        closed.elapsed() < DRAIN && status.code().is_some(),
+        "{status}"
+    );
+    assert!(
+        manager
+            .heard
+            .iter()
+            .all(|told| !told.starts_with("RELOADING"))
+    );
 }
 
 /// Runs with events to a file of a disk that cannot be written, and a tone of nine seconds to hear.
