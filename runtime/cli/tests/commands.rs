@@ -304,6 +304,7 @@ fn help_is_there_for_every_command() {
     for name in [
         "demo",
         "run",
+        "record",
         "replay",
         "embed",
         "classify",

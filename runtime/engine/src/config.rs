@@ -41,6 +41,11 @@
 //! source = { kind = "frames", path = "door/", rate_hz = 15.0 }
 //! window_s = 2.0               # only where the encoder takes clips of any length
 //!
+//! [[stream]]
+//! name = "yesterday"
+//! modality = "audio"
+//! source = { kind = "mcap", path = "yesterday.mcap", stream = "mic" }
+//!
 //! [events]
 //! median_windows = 3
 //! enter = 0.5                  # default: what the pack was calibrated to
@@ -65,6 +70,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::keys::TomlError;
+use crate::recording::SENSES;
 use crate::source::pipe::Pixel;
 use crate::source::retry::Retry;
 use crate::stream::ClockMode;
@@ -135,10 +141,12 @@ pub enum ConfigError {
         kind: &'static str,
     },
     /// The source of a stream may give samples of several senses, and nobody says of which.
-    #[error("stream {name:?}: a source of kind {kind:?} needs modality = \"thermal\" or \"depth\"")]
+    #[error("stream {name:?}: a source of kind {kind:?} needs modality = {choices}")]
     NoModality {
         /// The stream.
         name: String,
+        /// What it may be.
+        choices: &'static str,
         /// The source.
         kind: &'static str,
     },
@@ -260,17 +268,28 @@ impl StreamConfig {
     /// One that its source cannot give, or none where it may give several.
     pub fn modality(&self) -> Result<Modality, ConfigError> {
         let kind = self.source.kind();
-        let (known, expected): (&[Modality], _) = match self.source {
-            SourceConfig::Serial { .. } | SourceConfig::Csv { .. } => (&[Modality::Imu], "imu"),
-            SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } => (&[Modality::Audio], "audio"),
-            SourceConfig::Frames { .. } | SourceConfig::RawFrames { .. } => {
-                (&[Modality::Thermal, Modality::Depth], "thermal or depth")
+        const CAMERAS: [&str; 2] = ["thermal or depth", "\"thermal\" or \"depth\""];
+        const ALL: [&str; 2] = [
+            "imu, audio, thermal or depth",
+            "\"imu\", \"audio\", \"thermal\" or \"depth\"",
+        ];
+        let (known, [expected, choices]): (&[Modality], _) = match self.source {
+            SourceConfig::Serial { .. } | SourceConfig::Csv { .. } => {
+                (&[Modality::Imu], ["imu"; 2])
             }
+            SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } => {
+                (&[Modality::Audio], ["audio"; 2])
+            }
+            SourceConfig::Frames { .. } | SourceConfig::RawFrames { .. } => {
+                (&[Modality::Thermal, Modality::Depth], CAMERAS)
+            }
+            SourceConfig::Mcap { .. } => (&SENSES, ALL),
         };
         match (self.modality, known) {
             (None, [only]) => Ok(*only),
             (None, _) => Err(ConfigError::NoModality {
                 name: self.name.clone(),
+                choices,
                 kind,
             }),
             (Some(modality), known) if known.contains(&modality) => Ok(modality),
@@ -380,6 +399,15 @@ pub enum SourceConfig {
         #[serde(default)]
         pixel: Pixel,
     },
+    /// A stream of a recording that `record` wrote.
+    Mcap {
+        /// The file.
+        path: PathBuf,
+        /// The stream's name there; not needed if there is one only.
+        stream: Option<String>,
+        /// As of `Csv`.
+        speed: Option<f64>,
+    },
 }
 
 /// When a score makes an event; see [`EventPolicy`].
@@ -465,6 +493,7 @@ impl SourceConfig {
             Self::Pcm { .. } => "pcm",
             Self::Frames { .. } => "frames",
             Self::RawFrames { .. } => "raw-frames",
+            Self::Mcap { .. } => "mcap",
         }
     }
 
@@ -477,7 +506,8 @@ impl SourceConfig {
             | Self::Sound { path, .. }
             | Self::Pcm { path, .. }
             | Self::Frames { path, .. }
-            | Self::RawFrames { path, .. } => path,
+            | Self::RawFrames { path, .. }
+            | Self::Mcap { path, .. } => path,
         }
     }
 
@@ -489,7 +519,7 @@ impl SourceConfig {
                 check_rate_hz(*rate_hz)?;
                 check_speed(*speed)?;
             }
-            Self::Sound { speed, .. } => check_speed(*speed)?,
+            Self::Sound { speed, .. } | Self::Mcap { speed, .. } => check_speed(*speed)?,
             Self::Pcm { .. } => {
                 self.pcm(name)?;
             }

@@ -8,6 +8,7 @@
 //! What live streams say is passed on as it comes. Recordings have a time of their own: what they say
 //! is merged by it, so that the same recordings give the same lines, whichever thread was faster.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -147,7 +148,7 @@ pub fn run_watched(
     })
 }
 
-/// What a stream said, and at which of its own microseconds.
+/// What a stream said, and at which microsecond of the recording.
 type Timed = (u64, Output);
 
 /// What several streams say, in the order of their times; of the same time, in the order of the
@@ -239,7 +240,7 @@ fn run_line(
 }
 
 /// Closes a queue at the end of a scope.
-struct Closing<'a>(&'a Queue<Signal>);
+pub(crate) struct Closing<'a>(pub(crate) &'a Queue<Signal>);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -279,9 +280,11 @@ fn consume(
 ) -> Result<(), StreamError> {
     // What is said of a window is said at its end; an event may reach less far.
     let mut t_us = 0;
+    let origin_us = Cell::new(0);
     let mut say = |output| {
         if let Output::Window(scored) = &output {
-            t_us = scored.t_end_us.max(t_us);
+            let end_us = scored.t_end_us.saturating_add_signed(origin_us.get());
+            t_us = end_us.max(t_us);
         }
         // The receiver is there until every stream has ended.
         let _ = outputs.send((t_us, output));
@@ -320,6 +323,9 @@ fn consume(
             Popped::Nothing => continue,
             Popped::End => break,
         };
+        if let Signal::Origin { at_us } = signal {
+            origin_us.set(at_us);
+        }
         let taken = others
             .iter_mut()
             .try_for_each(|other| other.take(signal.clone(), &mut say));

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! csv, wav, frames ──▶ replay ─┐
+//! mcap ──────────────▶ replay ─┤
 //! tty ───────────────▶ serial ─┤
 //! stdin, fifo ───────▶ pipe ───┴▶ Feed ─▶ queue ─▶ stream
 //! ```
@@ -27,6 +28,7 @@ use sensorium_wire::{DecodeCounts, sample_time_us};
 use thiserror::Error;
 
 use crate::queue::{Item, Queue};
+use crate::recording::ReadError;
 use crate::vitals::Pulse;
 
 /// Longest time that a block is held to span: an hour.
@@ -71,6 +73,14 @@ pub enum SourceError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The recording cannot be read any further.
+    #[error("{path:?}")]
+    Mcap {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReadError,
+    },
     /// The port cannot be read any more: it was unplugged.
     #[error("the port {port:?} is gone")]
     Unplugged {
@@ -111,6 +121,11 @@ pub enum Signal {
     Gone,
     /// Samples came that are no numbers, and are not passed on.
     NotFinite,
+    /// A recording of several streams says when the clock of this one was at 0.
+    Origin {
+        /// In microseconds since the recording began.
+        at_us: i64,
+    },
 }
 
 /// Samples that follow each other.
@@ -279,6 +294,11 @@ impl<'a> Feed<'a> {
 pub trait Source: Send + std::fmt::Debug {
     /// Whether it plays what was recorded, so that it has no time but its samples'.
     fn is_recording(&self) -> bool {
+        false
+    }
+
+    /// Whether, as a recording, it tells when its samples once arrived.
+    fn tells_arrivals(&self) -> bool {
         false
     }
 

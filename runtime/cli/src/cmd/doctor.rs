@@ -219,7 +219,10 @@ fn check_source(name: &str, source: &SourceConfig, machine: &Machine) -> Check {
             path.metadata().map(|_| ()),
             "make it with `mkfifo` before sensorium starts; the path is relative to where it is started",
         ),
-        SourceConfig::Csv { .. } | SourceConfig::Sound { .. } | SourceConfig::Frames { .. } => (
+        SourceConfig::Csv { .. }
+        | SourceConfig::Sound { .. }
+        | SourceConfig::Frames { .. }
+        | SourceConfig::Mcap { .. } => (
             File::open(path).map(found),
             "correct the path; it is relative to where sensorium is started",
         ),

@@ -1,10 +1,9 @@
 //! `sensorium run`
 
-use std::env;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -13,17 +12,14 @@ use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use sensorium_engine::budget::Budget;
 use sensorium_engine::classes::Class;
-use sensorium_engine::config::{
-    Config, MOST_CORES, SourceConfig, StreamConfig, check_cores, check_retry_s,
-};
+use sensorium_engine::config::{Config, MOST_CORES, check_cores};
 use sensorium_engine::fuse::{Fuser, MERGE_WITHIN_S};
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::sink::{Human, JsonLines, Sink};
 use sensorium_engine::stream::{ClockMode, Output};
-use sensorium_pack::Modality;
 
 use crate::http::{self, Board};
-use crate::inputs::{Cameras, is_pipe, named};
+use crate::inputs::Listen;
 use crate::lasting::{Lasting, LateFile};
 use crate::listen::{Control, exit_code, listen};
 use crate::open::{How, Opened, open_all};
@@ -37,38 +33,14 @@ use crate::watch;
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The configuration; see `docs/configuration.md`. Without it, what to listen to is said by the
-    /// options below.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The port that a node of inertial samples is on; may be repeated.
-    #[arg(long, value_name = "PORT", conflicts_with = "config")]
-    serial: Vec<PathBuf>,
-    /// Raw sound on stdin (-) or in a FIFO, or a WAV, FLAC or Ogg file; may be repeated.
-    #[arg(long, value_name = "PATH", conflicts_with = "config")]
-    audio: Vec<PathBuf>,
+    #[command(flatten)]
+    listen: Listen,
     /// Samples a second of raw sound.
     #[arg(long, value_name = "HZ", conflicts_with = "config")]
     rate_hz: Option<u32>,
-    /// What a sample of raw sound is: u8, s16le, s24le, s32le or f32le; one channel.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "s16le",
-        conflicts_with = "config"
-    )]
-    format: String,
-    #[command(flatten)]
-    cameras: Cameras,
     /// The stream's name in events, where it is the only one; its sense by default.
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     stream: Option<String>,
-    /// Speed of the port, in bits per second.
-    #[arg(long, default_value_t = 921_600, conflicts_with = "config")]
-    baud: u32,
-    /// How long a port or FIFO that went away is waited for, in seconds; for ever by default.
-    #[arg(long, value_name = "SECONDS", conflicts_with = "config")]
-    retry_s: Option<f64>,
     /// Tell and take classes by HTTP at this address of this machine, such as 127.0.0.1:7420: GET
     /// /streams, /classes, /events, /metrics, PUT and DELETE /classes/NAME; overrides the
     /// configuration.
@@ -200,7 +172,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 /// The configuration, with what the command line says in its place.
 fn wanted(args: &Args) -> anyhow::Result<Config> {
-    let mut config = config(args)?;
+    let mut config = args.listen.config(args.rate_hz, args.stream.as_deref())?;
     check_cores(args.cores)?;
     let Options {
         pack,
@@ -291,58 +263,4 @@ impl Events {
         lines_out.end()?;
         Ok(code)
     }
-}
-
-fn config(args: &Args) -> anyhow::Result<Config> {
-    if let Some(path) = &args.config {
-        ensure!(
-            args.cameras.thermal.is_empty() && args.cameras.depth.is_empty(),
-            "--thermal and --depth cannot be used with --config: name them in {path:?}"
-        );
-        return Ok(Config::open(path, env::vars_os())?);
-    }
-    let serial = args.serial.iter().map(|port| {
-        let source = SourceConfig::Serial {
-            port: port.clone(),
-            baud: args.baud,
-        };
-        Ok(StreamConfig::new(Modality::Imu.to_string(), None, source))
-    });
-    let audio = args.audio.iter().map(|path| audio(args, path));
-    let mut streams = serial.chain(audio).collect::<anyhow::Result<Vec<_>>>()?;
-    streams.extend(args.cameras.streams(Some(1.0))?);
-    check_retry_s(args.retry_s)?;
-    for stream in &mut streams {
-        stream.retry_s = args.retry_s;
-    }
-    ensure!(
-        !streams.is_empty(),
-        "nothing to listen to: give --serial PORT, --audio PATH, --thermal PATH, --depth PATH or \
-         --config FILE"
-    );
-    let config = Config::new(named(streams, args.stream.as_deref())?);
-    Ok(config.with_variables(env::vars_os())?)
-}
-
-/// Sound: raw where it comes from a pipe; a file is played as fast as it was.
-fn audio(args: &Args, path: &Path) -> anyhow::Result<StreamConfig> {
-    if !is_pipe(path) {
-        let source = SourceConfig::Sound {
-            path: path.to_owned(),
-            speed: Some(1.0),
-        };
-        return Ok(StreamConfig::new(Modality::Audio.to_string(), None, source));
-    }
-    let rate_hz = args.rate_hz.with_context(|| {
-        format!("--audio {path:?}: how many samples a second? Say it as --rate-hz 16000")
-    })?;
-    let source = SourceConfig::Pcm {
-        path: path.to_owned(),
-        rate_hz,
-        format: args.format.clone(),
-        channels: 1,
-    };
-    let stream = StreamConfig::new(Modality::Audio.to_string(), None, source);
-    stream.source.pcm(&stream.name)?;
-    Ok(stream)
 }
