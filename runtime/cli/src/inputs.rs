@@ -1,16 +1,14 @@
 //! Streams that are named on the command line, without a configuration.
 
+use std::env;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, bail, ensure};
-use sensorium_engine::config::{
-    Config, EventsConfig, SourceConfig, StreamConfig, check_frame_hz, check_retry_s,
-};
+use sensorium_engine::config::{Config, SourceConfig, StreamConfig, check_frame_hz, check_retry_s};
 use sensorium_engine::recording::{McapFile, is_mcap};
 use sensorium_engine::source::pipe::Pixel;
-use sensorium_engine::stream::ClockMode;
 use sensorium_pack::Modality;
 
 use crate::address;
@@ -69,7 +67,7 @@ impl Listen {
                 self.cameras.thermal.is_empty() && self.cameras.depth.is_empty(),
                 "--thermal and --depth cannot be used with --config: name them in {path:?}"
             );
-            return Config::open(path).with_context(|| format!("configuration {path:?}"));
+            return Ok(Config::open(path, env::vars_os())?);
         }
         let serial = self.serial.iter().map(|port| {
             let source = SourceConfig::Serial {
@@ -90,17 +88,8 @@ impl Listen {
             "nothing to listen to: give --serial PORT, --audio PATH, --thermal PATH, --depth PATH or \
              --config FILE"
         );
-        Ok(Config {
-            pack: None,
-            classes: None,
-            calibration: None,
-            text_model: None,
-            clock: ClockMode::Host,
-            http: None,
-            cores: None,
-            streams: named(streams, stream)?,
-            events: EventsConfig::default(),
-        })
+        let config = Config::new(named(streams, stream)?);
+        Ok(config.with_variables(env::vars_os())?)
     }
 
     /// Sound: raw where it comes from a pipe; a file is played as fast as it was.

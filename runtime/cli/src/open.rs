@@ -130,7 +130,7 @@ pub fn open(
             window_s: sense.window_s().map(rounded),
             hop_s: rounded(hop_s),
         };
-        eprintln!("sensorium: {about}");
+        say!("{about}");
         let settings = Settings {
             name: name.clone(),
             hop_s,
@@ -185,7 +185,7 @@ fn beside(
         window_s: sense.window_s().map(rounded),
         ..about.clone()
     };
-    eprintln!("sensorium: {about}");
+    say!("{about}");
     let settings = Settings {
         name: about.stream.clone(),
         policy: events.policy(sense.encoder().scoring()),

@@ -36,3 +36,4 @@ pub mod stream;
 mod sys;
 pub mod take;
 pub mod text;
+pub mod vitals;

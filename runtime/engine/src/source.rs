@@ -35,6 +35,7 @@ use thiserror::Error;
 
 use crate::queue::{Item, Queue};
 use crate::recording::ReadError;
+use crate::vitals::Pulse;
 
 /// Longest time that a block is held to span: an hour.
 const MAX_SPAN_US: u64 = 3_600_000_000;
@@ -267,6 +268,7 @@ pub struct Feed<'a> {
     queue: &'a Queue<Signal>,
     stop: &'a AtomicBool,
     live: bool,
+    pulse: Option<&'a Pulse>,
 }
 
 impl<'a> Feed<'a> {
@@ -274,7 +276,19 @@ impl<'a> Feed<'a> {
     /// and counted when the stream is too slow; else the source waits. `stop` ends the source.
     #[must_use]
     pub fn new(queue: &'a Queue<Signal>, stop: &'a AtomicBool, live: bool) -> Self {
-        Self { queue, stop, live }
+        Self {
+            queue,
+            stop,
+            live,
+            pulse: None,
+        }
+    }
+
+    /// The same; the source's thread beats whenever it pushes, or looks whether to stop.
+    #[must_use]
+    pub fn with_pulse(mut self, pulse: &'a Pulse) -> Self {
+        self.pulse = Some(pulse);
+        self
     }
 
     /// Passes a signal on. Returns whether the source shall go on.
@@ -287,9 +301,13 @@ impl<'a> Feed<'a> {
         taken && !self.is_stopped()
     }
 
-    /// Whether the source shall end.
+    /// Whether the source shall end. A source that waits looks several times a second: that is how it is
+    /// known not to hang.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
+        if let Some(pulse) = self.pulse {
+            pulse.beat();
+        }
         self.stop.load(Ordering::Relaxed)
     }
 }

@@ -15,6 +15,7 @@ use sensorium_engine::stream::ClockMode;
 
 use super::run::{Events, fuser};
 use crate::inputs::{Cameras, named, recordings};
+use crate::listen::Control;
 use crate::open::{How, open_all};
 use crate::sense::{Options, Senses};
 
@@ -144,5 +145,6 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let opened = open_all(&streams, how, &mut senses?)?;
     let fuser = fuser(&opened, MERGE_WITHIN_S)?;
     let lines = opened.into_iter().map(|opened| opened.line).collect();
-    args.events.write(lines, fuser, out, |_| ())
+    let control = Control::of_signals()?;
+    args.events.write(lines, fuser, &control, out, |_| ())
 }
