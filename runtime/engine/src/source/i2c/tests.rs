@@ -119,7 +119,9 @@ fn a_sensor_that_comes_back_is_read_again() {
     said(&array(Kind::Amg8833, 10_000), &sensor, |signal| {
         if let Some(frame) = frame(signal) {
             assert_eq!(frame.pixels, Numbers::F32(scene.to_vec()));
-            sensor.0.lock().unwrap().is_gone = gone == 0 && before == 1;
+            if gone == 0 && before == 1 {
+                sensor.0.lock().unwrap().is_gone = true;
+            }
             *(if gone == 0 { &mut before } else { &mut after }) += 1;
         } else {
             assert_eq!(*signal, Signal::Gone);
