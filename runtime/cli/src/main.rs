@@ -1,12 +1,21 @@
 //! The `sensorium` program: names events in sensor streams with classes typed as text.
 
+#[macro_use]
+mod say;
+
+mod address;
+mod board;
 mod cmd;
 mod http;
 mod inputs;
+mod lasting;
 mod listen;
+mod notify;
 mod open;
+mod reload;
 mod roster;
 mod sense;
+mod service;
 mod truth;
 mod watch;
 

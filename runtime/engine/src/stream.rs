@@ -258,7 +258,7 @@ impl Stream {
     }
 
     /// Compares with the classes that are there now. What goes on of a class that is no more, or is
-    /// another now, ends.
+    /// another now, or has other thresholds, ends.
     fn look_at_classes(&mut self, say: &mut dyn FnMut(Output)) {
         let bank = self.slot.get();
         if Arc::ptr_eq(&bank, &self.bank) {
@@ -269,10 +269,15 @@ impl Stream {
             &self.clock,
             &self.names,
         );
+        let policy = self.settings.policy;
+        let is_kept = |index: usize, class: &Class| {
+            let now = bank.classes().iter().position(|known| known == class);
+            now.is_some_and(|now| bank.policy(now, policy) == self.bank.policy(index, policy))
+        };
         let known = self.bank.classes().iter().zip(self.trackers.drain(..));
         let mut kept = Vec::new();
-        for (class, mut tracker) in known {
-            if bank.classes().contains(class) {
+        for (index, (class, mut tracker)) in known.enumerate() {
+            if is_kept(index, class) {
                 kept.push((class, tracker));
                 continue;
             }
@@ -319,6 +324,13 @@ impl Stream {
     /// Samples of the source were given up before they came here.
     pub fn dropped(&mut self, samples: u64) {
         self.books.dropped_here(samples);
+    }
+
+    /// Samples came that there is no time for: they are counted and not looked at.
+    pub fn give_up(&mut self, block: &Block) {
+        let count = block.samples.len();
+        self.books.arrived(block.t_us, block.index, count);
+        self.books.dropped_here(count as u64);
     }
 
     /// Takes a signal and calls `say` for what follows from it.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use anyhow::{Context, bail, ensure};
 use sensorium_core::event::EventPolicy;
@@ -15,7 +15,7 @@ use sensorium_engine::calibrate::file::{Calibration, ClassThreshold, SenseCalibr
 use sensorium_engine::calibrate::{Background, Goal, Threshold};
 use sensorium_engine::classes::Class;
 use sensorium_engine::config::{
-    Config, EventsConfig, SourceConfig, StreamConfig, check_hop_s, check_rate_hz, check_score,
+    Config, SourceConfig, StreamConfig, check_hop_s, check_rate_hz, check_score,
 };
 use sensorium_engine::recording::is_mcap;
 use sensorium_engine::source::csv::Recording;
@@ -25,7 +25,7 @@ use serde_json::json;
 
 use super::replay::units;
 use crate::inputs::{Cameras, recordings};
-use crate::listen::{listen_until, rate_mhz, stop_on_signals};
+use crate::listen::{Control, listen, rate_mhz};
 use crate::open::{line, open_source};
 use crate::sense::{Options, Recognition, Senses};
 use crate::truth::Timeline;
@@ -179,19 +179,9 @@ fn streams(args: &Args) -> anyhow::Result<Vec<StreamConfig>> {
 fn configuration(args: &Args) -> anyhow::Result<Config> {
     let Some(path) = &args.config else {
         args.hop_s.map_or(Ok(()), check_hop_s)?;
-        return Ok(Config {
-            pack: None,
-            classes: None,
-            calibration: None,
-            text_model: None,
-            clock: ClockMode::Sample,
-            http: None,
-            cores: None,
-            streams: Vec::new(),
-            events: EventsConfig::default(),
-        });
+        return Ok(Config::new(Vec::new()));
     };
-    Config::open(path).with_context(|| format!("configuration {path:?}"))
+    Ok(Config::open(path, std::env::vars_os())?)
 }
 
 /// How a run listens to one sense.
@@ -331,20 +321,20 @@ fn hear_all(
             recognition,
         });
     }
-    let stop = stop_on_signals().context("handling signals")?;
+    let control = Control::of_signals()?;
     for stream in streams {
         let modality = stream.modality()?;
         let of_sense = |heard: &&mut Heard| heard.recognition.sense.modality() == modality;
         if let Some(heard) = all.iter_mut().find(of_sense) {
-            hear(stream, heard, &stop)?;
+            hear(stream, heard, &control)?;
         }
-        ensure!(!stop.load(Ordering::Relaxed), "stopped by a signal");
+        ensure!(!control.stop.load(Ordering::Relaxed), "stopped by a signal");
     }
     Ok(all)
 }
 
 /// Scores every window of a recording.
-fn hear(stream: &StreamConfig, heard: &mut Heard, stop: &AtomicBool) -> anyhow::Result<()> {
+fn hear(stream: &StreamConfig, heard: &mut Heard, control: &Control) -> anyhow::Result<()> {
     let path = stream.source.path();
     let of_file = || match &stream.source {
         SourceConfig::Mcap { .. } => format!("{path:?}, stream {:?}", stream.name),
@@ -367,7 +357,7 @@ fn hear(stream: &StreamConfig, heard: &mut Heard, stop: &AtomicBool) -> anyhow::
     background.begin_recording();
     let mut newest_us = 0;
     let lines = vec![line(source, settings, &heard.recognition)];
-    let summaries = listen_until(lines, stop, |output| {
+    let summaries = listen(lines, control, |output| {
         if let Output::Window(scored) = output {
             // A node that began anew begins another recording.
             if scored.t_end_us < newest_us {

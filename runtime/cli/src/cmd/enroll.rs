@@ -16,7 +16,7 @@ use sensorium_pack::{Modality, write_whole};
 use super::classes::add_to_classes;
 use super::replay::units;
 use crate::inputs::Listen;
-use crate::listen::stop_on_signals;
+use crate::listen::Control;
 use crate::open::open_source;
 use crate::sense::{load_space, open_pack};
 
@@ -185,7 +185,7 @@ fn of_takes(args: &Args) -> anyhow::Result<Examples> {
         seconds: args.seconds,
         countdown_s,
     };
-    let stop = stop_on_signals().context("handling signals")?;
+    let stop = Control::of_signals()?.stop;
     let cue = &mut |cue| tell(cue, plan);
     let taken = take(source, args.modality, plan, &stop, cue).with_context(in_stream)?;
     let embed = |(at, taken): (usize, &Taken)| {

@@ -10,7 +10,7 @@ use sensorium_engine::recording::{Recorder, StreamInfo, WriteError, record};
 use serde_json::json;
 
 use crate::inputs::Listen;
-use crate::listen::stop_on_signals;
+use crate::listen::Control;
 use crate::open::{check_stdin, open_source};
 
 /// Record what sensors say as an MCAP file, which `replay` plays and Foxglove shows.
@@ -66,7 +66,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let writing = || format!("writing {:?}", args.out);
     let file = File::create(&args.out).with_context(writing)?;
     let mut recorder = Recorder::new(BufWriter::new(file), &infos).with_context(writing)?;
-    let stop = stop_on_signals().context("handling signals")?;
+    let stop = Control::of_signals()?.stop;
     let result = record(sources, &mut recorder, &stop);
     let mut all = 0;
     for (name, recorded, dropped) in recorder.counts() {
