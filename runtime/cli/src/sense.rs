@@ -11,7 +11,7 @@ use sensorium_engine::sense::Sense;
 use sensorium_engine::slot::Slot;
 use sensorium_engine::space::Space;
 use sensorium_engine::stream::Settings;
-use sensorium_pack::{Modality, Pack};
+use sensorium_pack::{Encoder as Entry, Modality, Pack};
 
 /// The pack that every build carries.
 const BUILT_IN: &[u8] = include_bytes!("../../engine/packs/sense-1.pack");
@@ -118,29 +118,43 @@ pub fn test_all(
     text_model: Option<&Path>,
     classes: Option<&Path>,
 ) -> anyhow::Result<Vec<Tested>> {
-    let entries = pack.manifest().encoders.iter();
-    entries
-        .map(|entry| {
-            let encoder = Encoder::load_entry(pack, entry)?;
-            let space = load_space(pack, encoder.space(), text_model)?;
-            let modality = encoder.modality();
-            let classes = match classes.is_none() && has_no_class(pack)? {
-                true => 0,
-                false => {
-                    let compiled = load_classes(pack, &space, modality, classes)?;
-                    match Bank::new(&compiled, modality) {
-                        Ok(bank) => bank.classes().len(),
-                        Err(BankError::NoClass { .. }) => 0,
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            };
-            Ok(Tested {
-                encoder: encoder.name().to_owned(),
-                classes,
-            })
+    let known = |entry: &Entry| -> anyhow::Result<usize> {
+        if classes.is_none() && has_no_class(pack)? {
+            return Ok(0);
+        }
+        let space = load_space(pack, &entry.space, text_model)?;
+        let compiled = load_classes(pack, &space, entry.modality, classes)?;
+        match Bank::new(&compiled, entry.modality) {
+            Ok(bank) => Ok(bank.classes().len()),
+            Err(BankError::NoClass { .. }) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    };
+    let mut tested = Vec::new();
+    for entry in &pack.manifest().encoders {
+        Encoder::load_entry(pack, entry)?;
+        tested.push((entry, known(entry)));
+    }
+    // Words that a space does not know may be those of another, in which the same sense is known.
+    let elsewhere: Vec<(Modality, &str)> = { tested.iter() }
+        .filter(|(_, counted)| counted.is_ok())
+        .map(|(entry, _)| (entry.modality, entry.space.as_str()))
+        .collect();
+    let has_other = |entry: &Entry| {
+        let mut elsewhere = elsewhere.iter();
+        elsewhere.any(|(sense, space)| *sense == entry.modality && *space != entry.space)
+    };
+    let tested = tested.into_iter().map(|(entry, counted)| {
+        let classes = match counted {
+            Err(_) if has_other(entry) => 0,
+            counted => counted?,
+        };
+        Ok(Tested {
+            encoder: entry.name.clone(),
+            classes,
         })
-        .collect()
+    });
+    tested.collect()
 }
 
 /// All that the windows of one sense are recognised with.
@@ -204,8 +218,8 @@ impl<'a> Senses<'a> {
         let sense = calibration.sense(recognition.sense.modality());
         let stale = sense.and_then(|s| s.stale(pack_id, &bank, settings.hop_s, settings.policy));
         if let Some(stale) = stale {
-            eprintln!(
-                "sensorium: warning: {}: calibration {path:?} promises nothing: {stale}; run \
+            say!(
+                "warning: {}: calibration {path:?} promises nothing: {stale}; run \
                  `sensorium calibrate` again",
                 settings.name
             );
@@ -301,7 +315,7 @@ pub fn each_in_its_space<T, U>(
         return Err(refused.swap_remove(0).1);
     }
     for (space, error) in refused {
-        eprintln!("sensorium: note: space {space:?} is left out: {error:#}");
+        say!("note: space {space:?} is left out: {error:#}");
     }
     Ok(made)
 }
@@ -319,7 +333,7 @@ pub fn warn_of_doubts(space: &Space, compiled: &CompiledClasses) -> anyhow::Resu
 /// Says of words that the pack's text tower cannot know much of them, if so.
 pub fn warn_of_doubt(space: &Space, prompt: &str) -> anyhow::Result<()> {
     if let Some(doubt) = space.doubt(prompt)? {
-        eprintln!("sensorium: note: {prompt:?}: {doubt}");
+        say!("note: {prompt:?}: {doubt}");
     }
     Ok(())
 }
@@ -334,8 +348,8 @@ fn warn_of_unheld_promises(bank: &Bank) {
             Some(_) => "calibration had too few hours to promise it",
             None => "nothing holds it; see `sensorium calibrate`",
         };
-        eprintln!(
-            "sensorium: warning: class {:?} has false_alarms_per_hour = {budget}: {why}",
+        say!(
+            "warning: class {:?} has false_alarms_per_hour = {budget}: {why}",
             class.name
         );
     }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! csv, wav, frames ──▶ replay ─┐
+//! mcap ──────────────▶ replay ─┤
 //! tty ───────────────▶ serial ─┤
 //! stdin, fifo ───────▶ pipe ───┤
 //! alsa ──────────────▶ microphone
@@ -33,6 +34,8 @@ use sensorium_wire::{DecodeCounts, sample_time_us};
 use thiserror::Error;
 
 use crate::queue::{Item, Queue};
+use crate::recording::ReadError;
+use crate::vitals::Pulse;
 
 /// Longest time that a block is held to span: an hour.
 const MAX_SPAN_US: u64 = 3_600_000_000;
@@ -75,6 +78,14 @@ pub enum SourceError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The recording cannot be read any further.
+    #[error("{path:?}")]
+    Mcap {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReadError,
     },
     /// A thermal array on a bus.
     #[error(transparent)]
@@ -132,6 +143,11 @@ pub enum Signal {
     Gone,
     /// Samples came that are no numbers, and are not passed on.
     NotFinite,
+    /// A recording of several streams says when the clock of this one was at 0.
+    Origin {
+        /// In microseconds since the recording began.
+        at_us: i64,
+    },
 }
 
 /// Samples that follow each other.
@@ -252,6 +268,7 @@ pub struct Feed<'a> {
     queue: &'a Queue<Signal>,
     stop: &'a AtomicBool,
     live: bool,
+    pulse: Option<&'a Pulse>,
 }
 
 impl<'a> Feed<'a> {
@@ -259,7 +276,19 @@ impl<'a> Feed<'a> {
     /// and counted when the stream is too slow; else the source waits. `stop` ends the source.
     #[must_use]
     pub fn new(queue: &'a Queue<Signal>, stop: &'a AtomicBool, live: bool) -> Self {
-        Self { queue, stop, live }
+        Self {
+            queue,
+            stop,
+            live,
+            pulse: None,
+        }
+    }
+
+    /// The same; the source's thread beats whenever it pushes, or looks whether to stop.
+    #[must_use]
+    pub fn with_pulse(mut self, pulse: &'a Pulse) -> Self {
+        self.pulse = Some(pulse);
+        self
     }
 
     /// Passes a signal on. Returns whether the source shall go on.
@@ -272,9 +301,13 @@ impl<'a> Feed<'a> {
         taken && !self.is_stopped()
     }
 
-    /// Whether the source shall end.
+    /// Whether the source shall end. A source that waits looks several times a second: that is how it is
+    /// known not to hang.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
+        if let Some(pulse) = self.pulse {
+            pulse.beat();
+        }
         self.stop.load(Ordering::Relaxed)
     }
 }
@@ -283,6 +316,11 @@ impl<'a> Feed<'a> {
 pub trait Source: Send + std::fmt::Debug {
     /// Whether it plays what was recorded, so that it has no time but its samples'.
     fn is_recording(&self) -> bool {
+        false
+    }
+
+    /// Whether, as a recording, it tells when its samples once arrived.
+    fn tells_arrivals(&self) -> bool {
         false
     }
 

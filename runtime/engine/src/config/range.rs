@@ -38,13 +38,16 @@ pub fn check_rate_hz(rate_hz: Option<f32>) -> Result<(), ConfigError> {
     }
 }
 
+/// Largest budget, in cores.
+pub const MOST_CORES: f64 = 1024.0;
+
 /// Checks a budget, if there is one.
 ///
 /// # Errors
 ///
 /// Less than a hundredth of a core, or more than 1024.
 pub fn check_cores(cores: Option<f64>) -> Result<(), ConfigError> {
-    match cores.filter(|cores| !(0.01..=1024.0).contains(cores)) {
+    match cores.filter(|cores| !(0.01..=MOST_CORES).contains(cores)) {
         Some(cores) => Err(out_of_range("cores", cores, "0.01 to 1024")),
         None => Ok(()),
     }

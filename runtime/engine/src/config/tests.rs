@@ -20,8 +20,8 @@ fn the_documented_file_is_understood() {
         .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n")
         .collect();
     let config = Config::parse(&example).unwrap();
-    assert_eq!(config.streams.len(), 9);
-    assert_eq!(config.clock, ClockMode::Host);
+    assert_eq!(config.streams.len(), 10);
+    assert_eq!(config.clock, Some(ClockMode::Host));
     let scoring = Scoring {
         temperature: 0.1,
         enter: 0.6,
