@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use super::body::{FEET, HANDS, Pose};
+use super::body::{HANDS, Pose};
 
 /// A movement from beginning to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,8 +15,6 @@ pub enum Action {
     StandUp,
     /// Sits down on it.
     SitDown,
-    /// Walks without coming away, four steps.
-    Step,
 }
 
 /// From 0 to 1 while `share` goes from `from` to `to`, smoothly.
@@ -34,22 +32,6 @@ impl Action {
             Self::Sit => sitting(1.0),
             Self::StandUp => sitting(1.0 - ease(share, 0.15, 0.7)),
             Self::SitDown => sitting(ease(share, 0.3, 0.85)),
-            Self::Step => {
-                let phase = (2.0 * TAU * share).sin();
-                let foot = |side: usize, up: f64| {
-                    let [x, y, _] = FEET[side];
-                    [x, y + 0.16 * up.max(0.0), 0.1 * up]
-                };
-                let hand = |side: usize, swing: f64| {
-                    let [x, y, z] = HANDS[side];
-                    [x, y, z + 0.1 * swing]
-                };
-                Pose {
-                    feet: [foot(0, -phase), foot(1, phase)],
-                    hands: [hand(0, phase), hand(1, -phase)],
-                    ..Pose::default()
-                }
-            }
         }
     }
 }

@@ -64,6 +64,30 @@ pub struct Place {
 /// Bones' half thickness, and distance of spheres along them.
 const STEP: f64 = 0.03;
 
+/// Height, radius and warmth of a person's parts, from the head down, as a ceiling sees them: limbs are hidden by
+/// what is above them.
+const FROM_ABOVE: [(f64, f64, f64); 8] = [
+    (1.62, 0.13, 1.0),
+    (1.45, 0.2, 0.8),
+    (1.25, 0.25, 0.9),
+    (1.05, 0.25, 0.9),
+    (0.85, 0.22, 0.75),
+    (0.65, 0.17, 0.6),
+    (0.45, 0.15, 0.55),
+    (0.25, 0.13, 0.5),
+];
+
+/// A person as a ceiling sees one.
+#[must_use]
+pub fn from_above(place: &Place) -> Vec<Ball> {
+    let ball = |&(height, radius, warmth): &(f64, f64, f64)| Ball {
+        at: place.of([0.0, height, 0.0]),
+        radius,
+        warmth,
+    };
+    FROM_ABOVE.iter().map(ball).collect()
+}
+
 impl Pose {
     /// The body as spheres.
     #[must_use]

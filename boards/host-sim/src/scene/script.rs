@@ -9,7 +9,8 @@ use sensorium_pack::npy::{NumberArray, Numbers};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
-use super::{Action, Ball, DepthCamera, Place, Pose, ThermalArray};
+use super::body::from_above;
+use super::{Action, Ball, DepthCamera, Place, ThermalArray};
 
 /// Frames, and what they show.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,44 +132,32 @@ pub fn wall(rng: &mut ChaCha8Rng) -> Recording {
     take.finish([camera.height, camera.width], Numbers::U16)
 }
 
-/// An empty room through which somebody walks twice; the third time, the person falls and stays down.
+/// A room in which somebody walks to and fro, falls, and stays down.
 #[must_use]
 pub fn ceiling(rng: &mut ChaCha8Rng) -> Recording {
+    const HEADING: f64 = 0.3;
+    const REACH_M: f64 = 0.8;
     let array = ThermalArray::new(rng);
     let side = array.side;
     let mut take = Take::new(9.0, |balls| array.frame(balls, rng));
-    let walk = |heading: f64, from: f64, to: f64| {
-        move |share: f64| {
-            let at = from + (to - from) * share;
-            let (sin, cos) = heading.sin_cos();
-            let place = Place {
-                feet: [at * sin, at * cos],
-                heading,
-                tilt: 0.0,
-            };
-            Action::Step.pose(share).balls(&place)
-        }
-    };
-    let fallen = |heading: f64, at: f64, tilt: f64| {
-        let (sin, cos) = heading.sin_cos();
-        let place = Place {
-            feet: [at * sin, at * cos],
-            heading,
+    let at = |along_m: f64, tilt: f64| {
+        let (sin, cos) = HEADING.sin_cos();
+        from_above(&Place {
+            feet: [along_m * sin, along_m * cos],
+            heading: HEADING,
             tilt,
-        };
-        Pose::default().balls(&place)
+        })
     };
-    let nobody = |_: f64| Vec::new();
-    take.film(4.0, "", nobody);
-    take.film(2.9, "walking", walk(1.3, -1.6, 1.6));
-    take.film(5.0, "", nobody);
-    take.film(2.9, "walking", walk(4.4, -1.6, 1.6));
-    take.film(5.0, "", nobody);
-    take.film(1.0, "walking", walk(3.1, -1.7, -0.7));
-    take.film(1.1, "falling", |share| {
-        fallen(3.1, -0.7, ((share - 0.2) / 0.8).max(0.0).powf(1.5))
+    // 1.1 m/s, which is how people walk indoors.
+    take.film(8.7, "walking", |share| {
+        let legs = share * 6.0;
+        let out = legs % 2.0;
+        at(REACH_M * (2.0 * out.min(2.0 - out) - 1.0), 0.0)
     });
-    take.film(15.0, "lying on the floor", |_| fallen(3.1, -0.7, 0.96));
+    take.film(1.2, "falling", |share| {
+        at(-REACH_M, ((share - 0.2) / 0.8).max(0.0).powf(1.5))
+    });
+    take.film(12.0, "lying on the floor", |_| at(-REACH_M, 0.96));
     take.finish([side, side], |numbers| {
         Numbers::U8(numbers.into_iter().map(|count| count as u8).collect())
     })
