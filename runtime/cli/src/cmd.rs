@@ -8,5 +8,6 @@ pub mod doctor;
 pub mod embed;
 pub mod enroll;
 pub mod pack;
+pub mod record;
 pub mod replay;
 pub mod run;

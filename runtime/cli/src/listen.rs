@@ -9,36 +9,55 @@ use anyhow::{Context, ensure};
 use sensorium_engine::pipeline::{self, Line, Summary};
 use sensorium_engine::source::csv::Recording;
 use sensorium_engine::stream::{Health, Output};
+use sensorium_engine::vitals::Vitals;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-/// Runs streams until they end or a signal comes, and prints what became of their samples.
-pub fn listen(
-    lines: Vec<Line>,
-    on_output: impl FnMut(Output) -> io::Result<()>,
-) -> anyhow::Result<Vec<Summary>> {
-    let stop = stop_on_signals().context("handling signals")?;
-    listen_until(lines, &stop, on_output)
+/// What ends streams, and what shows whether they get on.
+#[derive(Debug, Clone, Default)]
+pub struct Control {
+    /// Set, it ends them.
+    pub stop: Arc<AtomicBool>,
+    /// The pulses of their threads.
+    pub vitals: Arc<Vitals>,
 }
 
-/// As [`listen`], until a flag is set.
-pub fn listen_until(
+impl Control {
+    /// One that SIGINT and SIGTERM set; a second one ends the process at once.
+    pub fn of_signals() -> anyhow::Result<Self> {
+        let control = Self::default();
+        let register = |signal| -> io::Result<()> {
+            flag::register_conditional_shutdown(signal, 2, Arc::clone(&control.stop))?;
+            flag::register(signal, Arc::clone(&control.stop))?;
+            Ok(())
+        };
+        [SIGINT, SIGTERM]
+            .into_iter()
+            .try_for_each(register)
+            .context("handling signals")?;
+        Ok(control)
+    }
+}
+
+/// Runs streams until they end or are ended, and prints what became of their samples.
+pub fn listen(
     lines: Vec<Line>,
-    stop: &AtomicBool,
+    control: &Control,
     mut on_output: impl FnMut(Output) -> io::Result<()>,
 ) -> anyhow::Result<Vec<Summary>> {
-    let (summaries, written) = pipeline::run(lines, stop, |output| {
-        match &output {
-            Output::Health(health) => eprintln!("sensorium: {}", describe_health(health)),
-            Output::Pace { stream, hop_s } => {
-                eprintln!("sensorium: {stream}: a window every {hop_s} s, to keep to the budget");
+    let (summaries, written) =
+        pipeline::run_watched(lines, &control.stop, &control.vitals, |output| {
+            match &output {
+                Output::Health(health) => say!("{}", describe_health(health)),
+                Output::Pace { stream, hop_s } => {
+                    say!("{stream}: a window every {hop_s} s, to keep to the budget");
+                }
+                Output::Window(_) | Output::Event(_) | Output::Totals { .. } => {}
             }
-            Output::Window(_) | Output::Event(_) | Output::Totals { .. } => {}
-        }
-        on_output(output)
-    });
+            on_output(output)
+        });
     for summary in &summaries {
-        eprintln!("sensorium: {}", describe(summary));
+        say!("{}", describe(summary));
     }
     written.context("writing events")?;
     Ok(summaries)
@@ -108,14 +127,4 @@ fn describe(summary: &Summary) -> String {
         text += &format!("; {:.1} s of processor time", totals.spent.as_secs_f64());
     }
     text
-}
-
-/// A flag that a signal sets; a second signal ends the process at once.
-pub fn stop_on_signals() -> io::Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register_conditional_shutdown(signal, 2, Arc::clone(&stop))?;
-        flag::register(signal, Arc::clone(&stop))?;
-    }
-    Ok(stop)
 }

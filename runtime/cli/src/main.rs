@@ -1,12 +1,21 @@
 //! The `sensorium` program: names events in sensor streams with classes typed as text.
 
+#[macro_use]
+mod say;
+
+mod address;
+mod board;
 mod cmd;
 mod http;
 mod inputs;
+mod lasting;
 mod listen;
+mod notify;
 mod open;
+mod reload;
 mod roster;
 mod sense;
+mod service;
 mod truth;
 mod watch;
 
@@ -33,6 +42,7 @@ enum Command {
     Demo(cmd::demo::Args),
     /// Listen to sensors and name what happens.
     Run(cmd::run::Args),
+    Record(cmd::record::Args),
     /// Name what happens in recordings: the same events each time.
     Replay(cmd::replay::Args),
     /// Write embeddings of files or words as a NumPy array.
@@ -57,6 +67,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Demo(args) => cmd::demo::run(&args, &mut out),
         Command::Run(args) => cmd::run::run(&args, &mut out),
+        Command::Record(args) => cmd::record::run(&args, &mut out),
         Command::Replay(args) => cmd::replay::run(&args, &mut out),
         Command::Embed(args) => cmd::embed::run(&args),
         Command::Classify(args) => cmd::classify::run(&args, &mut out),

@@ -1,6 +1,7 @@
 //! Streams of a configuration, opened.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
@@ -9,13 +10,16 @@ use sensorium_engine::config::{EventsConfig, SourceConfig, StreamConfig};
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::event::rounded;
 use sensorium_engine::pipeline::Line;
+use sensorium_engine::recording::{McapFile, McapReplay};
+use sensorium_engine::source::camera::{Frames, Opener};
 use sensorium_engine::source::csv::Recording;
 use sensorium_engine::source::pipe::{Format, Pipe};
 use sensorium_engine::source::replay::Replay;
+use sensorium_engine::source::retry::Retry;
 use sensorium_engine::source::serial::Serial;
-use sensorium_engine::source::{Source, unit};
+use sensorium_engine::source::{Frame, Source, unit};
 use sensorium_engine::stream::{ClockMode, Settings, Stream};
-use sensorium_media::{Sound, clip};
+use sensorium_media::{NumberArray, Sound, clip};
 use sensorium_pack::Modality;
 use serde::Serialize;
 
@@ -44,7 +48,7 @@ pub struct About {
     /// The sense.
     pub modality: Modality,
     /// In what it is measured.
-    pub unit: &'static str,
+    pub unit: String,
     /// Samples or frames a second, where that is known before the first.
     pub rate_hz: Option<f64>,
     /// Where the sensor is mounted.
@@ -109,7 +113,7 @@ pub fn open(
         let recognition = all.swap_remove(0);
         let sense = &recognition.sense;
         let hop_s = stream.hop_s.unwrap_or_else(|| sense.default_hop_s());
-        let (source, rate_mhz) = open_source(stream, sense.encoder())?;
+        let (source, rate_mhz, mounted) = open_source(stream, Some(sense.encoder()))?;
         if let Some(rate_mhz) = rate_mhz {
             // So that what does not fit is told before anything is heard.
             sense.shape(rate_mhz, hop_s)?;
@@ -117,20 +121,22 @@ pub fn open(
         let about = About {
             stream: name.clone(),
             modality: sense.modality(),
-            unit: unit(sense.modality()),
+            unit: source
+                .unit()
+                .unwrap_or_else(|| unit(sense.modality()).to_owned()),
             rate_hz: rate_mhz.map(|mhz| f64::from(mhz) / 1e3),
-            frame_id: stream.frame_id.as_ref().unwrap_or(name).clone(),
+            frame_id: mounted,
             pack: recognition.pack_id.clone(),
             window_s: sense.window_s().map(rounded),
             hop_s: rounded(hop_s),
         };
-        eprintln!("sensorium: {about}");
+        say!("{about}");
         let settings = Settings {
             name: name.clone(),
             hop_s,
             policy: events.policy(sense.encoder().scoring()),
-            // A recording has no other time than its samples'.
-            clock: if source.is_recording() {
+            // A recording has no other time than its samples', unless it tells when they came.
+            clock: if source.is_recording() && !source.tells_arrivals() {
                 ClockMode::Sample
             } else {
                 clock
@@ -179,7 +185,7 @@ fn beside(
         window_s: sense.window_s().map(rounded),
         ..about.clone()
     };
-    eprintln!("sensorium: {about}");
+    say!("{about}");
     let settings = Settings {
         name: about.stream.clone(),
         policy: events.policy(sense.encoder().scoring()),
@@ -206,18 +212,26 @@ pub fn line(source: Box<dyn Source>, settings: Settings, recognition: &Recogniti
     }
 }
 
-/// A source, and its rate in millihertz where that is known before the first sample.
-fn open_source(
+/// A source, its rate in millihertz where that is known before the first sample, and where the sensor
+/// is mounted. Frames must be such as `encoder` takes.
+pub fn open_source(
     stream: &StreamConfig,
-    encoder: &Encoder,
-) -> anyhow::Result<(Box<dyn Source>, Option<u32>)> {
+    encoder: Option<&Encoder>,
+) -> anyhow::Result<(Box<dyn Source>, Option<u32>, String)> {
     let StreamConfig {
         name,
         source: config,
         ..
     } = stream;
     let retry = stream.retry();
-    Ok(match config {
+    let mut mounted = stream.frame_id.as_ref().unwrap_or(name).clone();
+    let check_frames = |frames: &NumberArray, path: &Path| match encoder {
+        Some(encoder) => encoder
+            .check_frames(frames)
+            .with_context(|| format!("{path:?}")),
+        None => Ok(()),
+    };
+    let (source, rate_mhz): (Box<dyn Source>, _) = match config {
         SourceConfig::Serial { port, baud } => {
             let serial = Serial::open(port, *baud)?.with_retry(retry);
             (Box::new(serial), None)
@@ -251,9 +265,7 @@ fn open_source(
         } => {
             let rate_mhz = frame_mhz(*rate_hz);
             let frames = clip::open(path)?;
-            encoder
-                .check_frames(&frames)
-                .with_context(|| format!("{path:?}"))?;
+            check_frames(&frames, path)?;
             let replay = Replay::of_frames(frames, rate_mhz, *speed);
             (Box::new(replay), Some(rate_mhz))
         }
@@ -271,18 +283,97 @@ fn open_source(
                 pixel: *pixel,
             };
             if let Some(blank) = format.blank() {
-                encoder
-                    .check_frames(&blank)
-                    .with_context(|| format!("{path:?}"))?;
+                check_frames(&blank, path)?;
             }
             let pipe = Pipe::open(path, format, rate_mhz)?.with_retry(retry);
             (Box::new(pipe), Some(rate_mhz))
         }
-    })
+        SourceConfig::Mcap {
+            path,
+            stream: wanted,
+            speed,
+        } => {
+            let of_file = || -> anyhow::Result<_> {
+                let file = McapFile::open(path)?;
+                let recorded = file.stream(wanted.as_deref())?.clone();
+                let modality = stream.modality()?;
+                ensure!(
+                    recorded.modality == modality,
+                    "stream {:?} is {}, expected {modality}",
+                    recorded.name,
+                    recorded.modality
+                );
+                let replay = McapReplay::new(&file, &recorded, *speed)?;
+                Ok((file, recorded, replay))
+            };
+            let (file, recorded, replay) = of_file().with_context(|| format!("{path:?}"))?;
+            if let Some(cut) = file.cut {
+                eprintln!("sensorium: warning: {name}: {path:?}: {cut}");
+            }
+            if let Some(frame) = &recorded.first_frame {
+                check_frames(frame, path)?;
+            }
+            if let (None, Some(frame_id)) = (&stream.frame_id, recorded.frame_id) {
+                mounted = frame_id;
+            }
+            (Box::new(replay), Some(recorded.rate_mhz))
+        }
+        SourceConfig::Alsa(config) => {
+            let (source, rate_hz) = config.microphone()?.open(retry)?;
+            (source, Some(rate_hz.saturating_mul(1000)))
+        }
+        SourceConfig::I2c(config) => {
+            let array = config.array()?;
+            let unit = array.unit();
+            camera(Frames::open(array, unit)?, &config.bus, check_frames, retry)?
+        }
+        SourceConfig::V4l2(config) => {
+            let video = config.video(stream.modality()?)?;
+            let unit = video.counts.unit();
+            camera(
+                Frames::open(video, unit)?,
+                &config.device,
+                check_frames,
+                retry,
+            )?
+        }
+    };
+    Ok((source, rate_mhz, mounted))
+}
+
+/// A camera whose frames the encoder takes, and its rate.
+fn camera<O: Opener + 'static>(
+    frames: Frames<O>,
+    path: &Path,
+    check_frames: impl Fn(&NumberArray, &Path) -> anyhow::Result<()>,
+    retry: Retry,
+) -> anyhow::Result<(Box<dyn Source>, Option<u32>)> {
+    let Frame {
+        height,
+        width,
+        pixels,
+    } = frames.camera().blank();
+    let blank = NumberArray {
+        shape: vec![1, height, width],
+        numbers: pixels,
+    };
+    check_frames(&blank, path)?;
+    let rate_mhz = frames.camera().rate_mhz();
+    Ok((Box::new(frames.with_retry(retry)), Some(rate_mhz)))
 }
 
 fn frame_mhz(rate_hz: f32) -> u32 {
     (f64::from(rate_hz) * 1000.0).round() as u32
+}
+
+/// Refuses streams that cannot be read side by side.
+pub fn check_stdin(streams: &[StreamConfig]) -> anyhow::Result<()> {
+    let is_stdin = |stream: &&StreamConfig| stream.source.path().as_os_str() == "-";
+    ensure!(
+        streams.iter().filter(is_stdin).count() < 2,
+        "two streams are read from stdin (\"-\"), which can be but one"
+    );
+    Ok(())
 }
 
 /// Opens several streams, which have to differ in name.
@@ -291,11 +382,7 @@ pub fn open_all(
     how: How<'_>,
     senses: &mut Senses<'_>,
 ) -> anyhow::Result<Vec<Opened>> {
-    let is_stdin = |stream: &&StreamConfig| stream.source.path().as_os_str() == "-";
-    ensure!(
-        streams.iter().filter(is_stdin).count() < 2,
-        "two streams are read from stdin (\"-\"), which can be but one"
-    );
+    check_stdin(streams)?;
     let opened = streams.iter().map(|stream| open(stream, how, senses));
     opened.collect()
 }

@@ -218,8 +218,8 @@ impl<'a> Senses<'a> {
         let sense = calibration.sense(recognition.sense.modality());
         let stale = sense.and_then(|s| s.stale(pack_id, &bank, settings.hop_s, settings.policy));
         if let Some(stale) = stale {
-            eprintln!(
-                "sensorium: warning: {}: calibration {path:?} promises nothing: {stale}; run \
+            say!(
+                "warning: {}: calibration {path:?} promises nothing: {stale}; run \
                  `sensorium calibrate` again",
                 settings.name
             );
@@ -315,7 +315,7 @@ pub fn each_in_its_space<T, U>(
         return Err(refused.swap_remove(0).1);
     }
     for (space, error) in refused {
-        eprintln!("sensorium: note: space {space:?} is left out: {error:#}");
+        say!("note: space {space:?} is left out: {error:#}");
     }
     Ok(made)
 }
@@ -333,7 +333,7 @@ pub fn warn_of_doubts(space: &Space, compiled: &CompiledClasses) -> anyhow::Resu
 /// Says of words that the pack's text tower cannot know much of them, if so.
 pub fn warn_of_doubt(space: &Space, prompt: &str) -> anyhow::Result<()> {
     if let Some(doubt) = space.doubt(prompt)? {
-        eprintln!("sensorium: note: {prompt:?}: {doubt}");
+        say!("note: {prompt:?}: {doubt}");
     }
     Ok(())
 }
@@ -348,8 +348,8 @@ fn warn_of_unheld_promises(bank: &Bank) {
             Some(_) => "calibration had too few hours to promise it",
             None => "nothing holds it; see `sensorium calibrate`",
         };
-        eprintln!(
-            "sensorium: warning: class {:?} has false_alarms_per_hour = {budget}: {why}",
+        say!(
+            "warning: class {:?} has false_alarms_per_hour = {budget}: {why}",
             class.name
         );
     }

@@ -1,7 +1,6 @@
 //! A class file that is changed while streams run.
 
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -12,26 +11,35 @@ use crate::roster::Roster;
 /// system, and for editors that put another file in its place.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Gives streams the classes of a file whenever it changes, until the program ends. A file that cannot
-/// be used leaves the classes as they are.
-pub fn classes(path: PathBuf, roster: Arc<Roster>) {
-    let mut known = fs::read(&path).ok();
+/// Gives streams the classes of their file, if there is one, whenever it changes, until the program ends.
+/// A file that cannot be used leaves the classes as they are.
+pub fn classes(roster: Arc<Roster>) {
+    let look = |roster: &Roster| {
+        let path = roster.path();
+        let content = path.as_ref().and_then(|path| fs::read(path).ok());
+        (path, content)
+    };
+    let mut known = look(&roster);
     thread::spawn(move || {
         loop {
             thread::sleep(LOOK);
-            let now = fs::read(&path).ok();
+            let now = look(&roster);
             // An editor may be in the middle of putting it in its place.
-            if now.is_none() || now == known {
+            if now.1.is_none() || now == known {
                 continue;
             }
+            let is_another_file = now.0 != known.0;
             known = now;
+            let (Some(path), false) = (&known.0, is_another_file) else {
+                continue;
+            };
             match roster.reload() {
                 Ok(()) => {
                     for recognition in roster.loaded() {
                         let bank = recognition.slot.get();
                         let names = bank.classes().iter().map(|class| class.name.as_str());
-                        eprintln!(
-                            "sensorium: {path:?} changed: listening by {} for {} (bank {})",
+                        say!(
+                            "{path:?} changed: listening by {} for {} (bank {})",
                             recognition.sense.modality(),
                             names.collect::<Vec<_>>().join(", "),
                             bank.id()
@@ -39,7 +47,7 @@ pub fn classes(path: PathBuf, roster: Arc<Roster>) {
                     }
                 }
                 Err(error) => {
-                    eprintln!("sensorium: {path:?} changed, the classes did not: {error:#}");
+                    say!("{path:?} changed, the classes did not: {error:#}");
                 }
             }
         }

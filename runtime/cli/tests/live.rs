@@ -5,107 +5,20 @@
 #[allow(dead_code, reason = "tests of single senses use the rest")]
 mod tiny;
 
+#[allow(dead_code, reason = "tests of services use the rest")]
+mod running;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use running::{PATIENCE, RATE_HZ, Run, fifo, tone};
 use tiny::{Folder, tones, wav};
-
-const RATE_HZ: u32 = 16_000;
-
-/// Longest that a test waits for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// So that a writer who is faster than time loses nothing on a machine that is busy.
 const NO_DROPS: &[&str] = &["--clock", "sample"];
-
-/// A running program, and what it says beside its events.
-struct Run {
-    child: Child,
-    said: BufReader<ChildStderr>,
-    heard: String,
-}
-
-impl Run {
-    fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sensorium"))
-            .args(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let said = BufReader::new(child.stderr.take().unwrap());
-        Self {
-            child,
-            said,
-            heard: String::new(),
-        }
-    }
-
-    /// Waits until the program says a line with these words.
-    fn wait_for(&mut self, words: &str) {
-        let began = Instant::now();
-        loop {
-            let mut line = String::new();
-            let read = self.said.read_line(&mut line).unwrap();
-            assert!(read > 0 && began.elapsed() < PATIENCE, "{}", self.heard);
-            self.heard += &line;
-            if line.contains(words) {
-                return;
-            }
-        }
-    }
-
-    /// Ends the program by a signal; its events, and all that it said.
-    fn stop(mut self) -> (String, String) {
-        let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-INT", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut lines = String::new();
-        self.child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut lines)
-            .unwrap();
-        self.said.read_to_string(&mut self.heard).unwrap();
-        let status = self.child.wait().unwrap();
-        assert!(
-            [Some(0), Some(1)].contains(&status.code()),
-            "{}",
-            self.heard
-        );
-        (lines, self.heard)
-    }
-}
-
-/// Seconds of a tone as raw samples.
-fn tone(quarters: usize) -> Vec<u8> {
-    let samples = tones(RATE_HZ, &vec![300.0; quarters]);
-    samples
-        .iter()
-        .flat_map(|sample| sample.to_le_bytes())
-        .collect()
-}
-
-fn fifo(folder: &Folder) -> String {
-    let name = folder.name("sound.fifo");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&name)
-            .status()
-            .unwrap()
-            .success()
-    );
-    name
-}
 
 #[test]
 fn events_of_a_dead_microphone_are_withheld() {

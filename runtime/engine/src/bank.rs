@@ -368,6 +368,8 @@ pub struct Bank {
     temperature: Option<f32>,
     /// Of each class, if it was calibrated.
     thresholds: Vec<Option<ClassThreshold>>,
+    /// What else makes an event, where that has changed since streams began.
+    policy: Option<EventPolicy>,
 }
 
 impl Bank {
@@ -414,6 +416,7 @@ impl Bank {
             against,
             something_else: file.something_else.get(&modality).copied(),
             temperature: file.temperature.get(&modality).copied(),
+            policy: None,
         };
         bank.id = bank.hash();
         Ok(bank)
@@ -451,8 +454,8 @@ impl Bank {
         self
     }
 
-    /// With the thresholds that another bank's classes have, where they are the same ones. Scores
-    /// share 1 among all classes, so nothing is promised any more.
+    /// With the policy of another bank, and the thresholds that its classes have, where they are the
+    /// same ones. Scores share 1 among all classes, so nothing is promised any more.
     #[must_use]
     pub fn with_thresholds_of(mut self, other: &Self) -> Self {
         let find = |class: &Class| {
@@ -464,6 +467,14 @@ impl Bank {
             })
         };
         self.thresholds = self.classes.iter().map(find).collect();
+        self.policy = other.policy;
+        self
+    }
+
+    /// With another policy than streams began with.
+    #[must_use]
+    pub fn with_policy(mut self, policy: EventPolicy) -> Self {
+        self.policy = Some(policy);
         self
     }
 
@@ -473,10 +484,11 @@ impl Bank {
         self.thresholds.get(class)?.as_ref()
     }
 
-    /// When the score of a class makes an event: as `policy` says, but for what the class file or
-    /// calibration say of this class.
+    /// When the score of a class makes an event: as `policy` says, unless that has changed since, but
+    /// for what the class file or calibration say of this class.
     #[must_use]
-    pub fn policy(&self, class: usize, mut policy: EventPolicy) -> EventPolicy {
+    pub fn policy(&self, class: usize, policy: EventPolicy) -> EventPolicy {
+        let mut policy = self.policy.unwrap_or(policy);
         if let Some(seconds) = self.classes.get(class).and_then(|c| c.min_duration_s) {
             policy.min_duration_us = (f64::from(seconds) * 1e6) as u64;
         }

@@ -23,6 +23,9 @@ const EASE: f64 = 0.9;
 /// Processor time that may be spent ahead, in seconds.
 const BURST_S: f64 = 0.5;
 
+/// Longest sleep before looking whether there is more time to spend.
+const NAP: Duration = Duration::from_millis(100);
+
 /// What a stream asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Demand {
@@ -37,13 +40,13 @@ pub struct Demand {
 /// Cores, and what they are spent on.
 #[derive(Debug)]
 pub struct Budget {
-    cores: f64,
     began: Instant,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    cores: f64,
     loads: Vec<Load>,
     credit: Credit,
 }
@@ -65,6 +68,16 @@ struct Credit {
     at: Duration,
 }
 
+impl State {
+    fn wait(&mut self, now: Duration) -> Duration {
+        self.credit.wait(now, self.cores)
+    }
+
+    fn share_out(&mut self) {
+        share_out(&mut self.loads, self.cores);
+    }
+}
+
 impl Credit {
     /// How long until something may be spent.
     fn wait(&mut self, now: Duration, cores: f64) -> Duration {
@@ -80,10 +93,20 @@ impl Budget {
     #[must_use]
     pub fn new(cores: f64) -> Arc<Self> {
         Arc::new(Self {
-            cores,
             began: Instant::now(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                cores,
+                loads: Vec::new(),
+                credit: Credit::default(),
+            }),
         })
+    }
+
+    /// Gives it so many cores from now on.
+    pub fn set_cores(&self, cores: f64) {
+        let mut state = self.lock();
+        state.cores = cores;
+        state.share_out();
     }
 
     /// The share of one more stream.
@@ -139,11 +162,12 @@ impl Share {
     pub fn spend<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
         let now = || self.budget.began.elapsed();
         loop {
-            let waits = self.budget.lock().credit.wait(now(), self.budget.cores);
+            let waits = self.budget.lock().wait(now());
             if waits.is_zero() {
                 break;
             }
-            std::thread::sleep(waits);
+            // The budget may become larger meanwhile.
+            std::thread::sleep(waits.min(NAP));
         }
         let before = thread_time();
         let done = work();
@@ -156,7 +180,7 @@ impl Share {
             Some(cost_s) => cost_s + NEWEST * (new_s - cost_s),
             None => new_s,
         });
-        share_out(&mut state.loads, self.budget.cores);
+        state.share_out();
         (done, cost)
     }
 }

@@ -26,6 +26,10 @@
 //! source = { kind = "pcm", path = "-", rate_hz = 16000, format = "s16le", channels = 1 }
 //!
 //! [[stream]]
+//! name = "hall"
+//! source = { kind = "alsa", device = "hw:CARD=1,DEV=0", rate_hz = 16000 }
+//!
+//! [[stream]]
 //! name = "kitchen"
 //! source = { kind = "sound", path = "kitchen.flac" }
 //! pack = "tagger.pack"         # where this sense's encoder is in another pack
@@ -36,10 +40,24 @@
 //! source = { kind = "raw-frames", path = "/run/thermal", rate_hz = 9.0, width = 32, height = 24, pixel = "u16" }
 //!
 //! [[stream]]
+//! name = "oven"
+//! source = { kind = "i2c", bus = "/dev/i2c-1", sensor = "mlx90640", rate_hz = 4.0, emissivity = 0.95 }
+//!
+//! [[stream]]
+//! name = "yard"
+//! modality = "thermal"
+//! source = { kind = "v4l2", device = "/dev/video0", scale = 0.01, offset = -273.15 }
+//!
+//! [[stream]]
 //! name = "door"
 //! modality = "depth"
 //! source = { kind = "frames", path = "door/", rate_hz = 15.0 }
 //! window_s = 2.0               # only where the encoder takes clips of any length
+//!
+//! [[stream]]
+//! name = "yesterday"
+//! modality = "audio"
+//! source = { kind = "mcap", path = "yesterday.mcap", stream = "mic" }
 //!
 //! [events]
 //! median_windows = 3
@@ -64,18 +82,23 @@ use sensorium_pack::{Modality, Scoring};
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::keys::{TomlError, from_toml};
+use crate::keys::TomlError;
+use crate::recording::SENSES;
 use crate::source::pipe::Pixel;
 use crate::source::retry::Retry;
 use crate::stream::ClockMode;
 
+mod device;
+mod layers;
 mod range;
 
-use range::out_of_range;
+pub use device::{AlsaConfig, I2cConfig, V4l2Config};
+pub use layers::files_beside;
 pub use range::{
-    check_cores, check_frame_hz, check_hop_s, check_rate_hz, check_retry_s, check_score,
-    check_speed,
+    MOST_CORES, check_cores, check_frame_hz, check_hop_s, check_rate_hz, check_retry_s,
+    check_score, check_speed,
 };
+use range::{check_sound_hz, out_of_range};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
@@ -84,6 +107,28 @@ pub enum ConfigError {
     /// The file cannot be read.
     #[error("the file cannot be read")]
     Read(#[from] std::io::Error),
+    /// A file is not right.
+    #[error("configuration {path:?}")]
+    In {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Box<ConfigError>,
+    },
+    /// A variable of the environment is not right.
+    #[error("{name} in the environment: {message}")]
+    Variable {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A stream is altered that no file describes.
+    #[error("stream {name:?} has no source")]
+    NoSource {
+        /// Its name.
+        name: String,
+    },
     /// It is not TOML of the right form.
     #[error(transparent)]
     Toml(#[from] TomlError),
@@ -111,10 +156,12 @@ pub enum ConfigError {
         kind: &'static str,
     },
     /// The source of a stream may give samples of several senses, and nobody says of which.
-    #[error("stream {name:?}: a source of kind {kind:?} needs modality = \"thermal\" or \"depth\"")]
+    #[error("stream {name:?}: a source of kind {kind:?} needs modality = {choices}")]
     NoModality {
         /// The stream.
         name: String,
+        /// What it may be.
+        choices: &'static str,
         /// The source.
         kind: &'static str,
     },
@@ -149,10 +196,11 @@ pub enum ConfigError {
 /// Most pixels of a raw frame: 4096 x 4096.
 const MAX_PIXELS: usize = 1 << 24;
 
-/// A configuration file. Paths are relative to where the program was started.
+/// A configuration. Paths are relative to where the program was started. `S` is what says where samples
+/// come from, of one that need not say it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub struct Config<S = SourceConfig> {
     /// The pack; the built-in one by default.
     pub pack: Option<PathBuf>,
     /// The class file; the pack's by default.
@@ -161,16 +209,15 @@ pub struct Config {
     pub calibration: Option<PathBuf>,
     /// Folder with the text model of the pack's space.
     pub text_model: Option<PathBuf>,
-    /// What the times of events mean.
-    #[serde(default)]
-    pub clock: ClockMode,
+    /// What the times of events mean; the host's time by default.
+    pub clock: Option<ClockMode>,
     /// Address of this machine at which classes are told and taken; none by default.
     pub http: Option<SocketAddr>,
     /// Cores that recognising may keep busy; all by default.
     pub cores: Option<f64>,
     /// What to listen to.
-    #[serde(rename = "stream", default)]
-    pub streams: Vec<StreamConfig>,
+    #[serde(rename = "stream", default = "Vec::new")]
+    pub streams: Vec<StreamConfig<S>>,
     /// When a score makes an event.
     #[serde(default)]
     pub events: EventsConfig,
@@ -179,13 +226,13 @@ pub struct Config {
 /// One stream.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StreamConfig {
+pub struct StreamConfig<S = SourceConfig> {
     /// Its name in events.
     pub name: String,
     /// The sense, where the source does not say.
     pub modality: Option<Modality>,
     /// Where samples come from.
-    pub source: SourceConfig,
+    pub source: S,
     /// From the start of one window to the start of the next, in seconds.
     pub hop_s: Option<f32>,
     /// Length of a window in seconds, for encoders of clips of any length.
@@ -236,17 +283,29 @@ impl StreamConfig {
     /// One that its source cannot give, or none where it may give several.
     pub fn modality(&self) -> Result<Modality, ConfigError> {
         let kind = self.source.kind();
-        let (known, expected): (&[Modality], _) = match self.source {
-            SourceConfig::Serial { .. } | SourceConfig::Csv { .. } => (&[Modality::Imu], "imu"),
-            SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } => (&[Modality::Audio], "audio"),
-            SourceConfig::Frames { .. } | SourceConfig::RawFrames { .. } => {
-                (&[Modality::Thermal, Modality::Depth], "thermal or depth")
+        const CAMERAS: [&str; 2] = ["thermal or depth", "\"thermal\" or \"depth\""];
+        const ALL: [&str; 2] = [
+            "imu, audio, thermal or depth",
+            "\"imu\", \"audio\", \"thermal\" or \"depth\"",
+        ];
+        let (known, [expected, choices]): (&[Modality], _) = match self.source {
+            SourceConfig::Serial { .. } | SourceConfig::Csv { .. } => {
+                (&[Modality::Imu], ["imu"; 2])
             }
+            SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } | SourceConfig::Alsa(_) => {
+                (&[Modality::Audio], ["audio"; 2])
+            }
+            SourceConfig::Frames { .. }
+            | SourceConfig::RawFrames { .. }
+            | SourceConfig::V4l2(_) => (&[Modality::Thermal, Modality::Depth], CAMERAS),
+            SourceConfig::I2c(_) => (&[Modality::Thermal], ["thermal"; 2]),
+            SourceConfig::Mcap { .. } => (&SENSES, ALL),
         };
         match (self.modality, known) {
             (None, [only]) => Ok(*only),
             (None, _) => Err(ConfigError::NoModality {
                 name: self.name.clone(),
+                choices,
                 kind,
             }),
             (Some(modality), known) if known.contains(&modality) => Ok(modality),
@@ -258,9 +317,26 @@ impl StreamConfig {
             }),
         }
     }
+}
 
-    fn check(&self) -> Result<(), ConfigError> {
-        self.modality()?;
+impl<S> StreamConfig<S> {
+    /// The same stream from another source.
+    fn with_source<T>(self, source: T) -> StreamConfig<T> {
+        StreamConfig {
+            name: self.name,
+            modality: self.modality,
+            source,
+            hop_s: self.hop_s,
+            window_s: self.window_s,
+            frame_id: self.frame_id,
+            priority: self.priority,
+            retry_s: self.retry_s,
+            pack: self.pack,
+            space: self.space,
+        }
+    }
+
+    fn check_numbers(&self) -> Result<(), ConfigError> {
         self.hop_s.map_or(Ok(()), check_hop_s)?;
         if let Some(window_s) = self.window_s.filter(|s| !(0.1..=60.0).contains(s)) {
             return Err(out_of_range("window_s", window_s.into(), "0.1 to 60"));
@@ -269,39 +345,6 @@ impl StreamConfig {
         if let Some(priority) = self.priority.filter(|p| !(0.01..=100.0).contains(p)) {
             return Err(out_of_range("priority", priority, "0.01 to 100"));
         }
-        match &self.source {
-            SourceConfig::Serial { .. } => {}
-            SourceConfig::Csv { rate_hz, speed, .. } => {
-                check_rate_hz(*rate_hz)?;
-                check_speed(*speed)?;
-            }
-            SourceConfig::Sound { speed, .. } => check_speed(*speed)?,
-            SourceConfig::Pcm { .. } => {
-                self.source.pcm(&self.name)?;
-            }
-            SourceConfig::Frames { rate_hz, speed, .. } => {
-                check_frame_hz(*rate_hz)?;
-                check_speed(*speed)?;
-            }
-            SourceConfig::RawFrames {
-                rate_hz,
-                width,
-                height,
-                ..
-            } => {
-                check_frame_hz(*rate_hz)?;
-                let pixels = width.saturating_mul(*height);
-                if !(1..=MAX_PIXELS).contains(&pixels) {
-                    let found = pixels as f64;
-                    return Err(out_of_range(
-                        "width x height",
-                        found,
-                        "1 to 16777216 pixels",
-                    ));
-                }
-            }
-        }
-        self.source.units(&self.name)?;
         Ok(())
     }
 }
@@ -372,6 +415,21 @@ pub enum SourceConfig {
         #[serde(default)]
         pixel: Pixel,
     },
+    /// A stream of a recording that `record` wrote.
+    Mcap {
+        /// The file.
+        path: PathBuf,
+        /// The stream's name there; not needed if there is one only.
+        stream: Option<String>,
+        /// As of `Csv`.
+        speed: Option<f64>,
+    },
+    /// A microphone, by ALSA.
+    Alsa(AlsaConfig),
+    /// A thermal array on an I2C bus.
+    I2c(I2cConfig),
+    /// A thermal or depth camera of Linux.
+    V4l2(V4l2Config),
 }
 
 /// When a score makes an event; see [`EventPolicy`].
@@ -408,39 +466,41 @@ fn default_baud() -> u32 {
     921_600
 }
 
-impl Config {
-    /// Reads and checks a configuration file.
-    ///
-    /// # Errors
-    ///
-    /// The first thing that is wrong with it.
-    pub fn open(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(&std::fs::read_to_string(path)?)
+impl<S> Config<S> {
+    /// Streams, all else as it comes.
+    #[must_use]
+    pub fn new(streams: Vec<StreamConfig<S>>) -> Self {
+        Self {
+            pack: None,
+            classes: None,
+            calibration: None,
+            text_model: None,
+            clock: None,
+            http: None,
+            cores: None,
+            streams,
+            events: EventsConfig::default(),
+        }
     }
 
-    /// As [`open`](Self::open), from memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = from_toml(text)?;
-        if config.streams.is_empty() {
-            return Err(ConfigError::NoStream);
+    /// All else, with these streams.
+    fn with_streams<T>(self, streams: Vec<StreamConfig<T>>) -> Config<T> {
+        Config {
+            pack: self.pack,
+            classes: self.classes,
+            calibration: self.calibration,
+            text_model: self.text_model,
+            clock: self.clock,
+            http: self.http,
+            cores: self.cores,
+            streams,
+            events: self.events,
         }
-        for (index, stream) in config.streams.iter().enumerate() {
-            let name = || stream.name.clone();
-            if config.streams[..index]
-                .iter()
-                .any(|other| other.name == stream.name)
-            {
-                return Err(ConfigError::Twice { name: name() });
-            }
-            stream.check()?;
-        }
-        config.events.check()?;
-        check_cores(config.cores)?;
-        Ok(config)
+    }
+
+    fn check_numbers(&self) -> Result<(), ConfigError> {
+        self.events.check()?;
+        check_cores(self.cores)
     }
 }
 
@@ -455,20 +515,83 @@ impl SourceConfig {
             Self::Pcm { .. } => "pcm",
             Self::Frames { .. } => "frames",
             Self::RawFrames { .. } => "raw-frames",
+            Self::Mcap { .. } => "mcap",
+            Self::Alsa(_) => "alsa",
+            Self::I2c(_) => "i2c",
+            Self::V4l2(_) => "v4l2",
         }
     }
 
-    /// Where samples come from.
+    /// Where samples come from; of a microphone what it is called.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
+            Self::Alsa(AlsaConfig { device, .. }) => Path::new(device),
             Self::Serial { port: path, .. }
             | Self::Csv { path, .. }
             | Self::Sound { path, .. }
             | Self::Pcm { path, .. }
             | Self::Frames { path, .. }
-            | Self::RawFrames { path, .. } => path,
+            | Self::RawFrames { path, .. }
+            | Self::Mcap { path, .. } => path,
+            Self::I2c(I2cConfig { bus: path, .. })
+            | Self::V4l2(V4l2Config { device: path, .. }) => path,
         }
+    }
+
+    /// Whether it is a device, and no recording could be in its place.
+    #[must_use]
+    pub fn is_device(&self) -> bool {
+        matches!(
+            self,
+            Self::Serial { .. } | Self::Alsa(_) | Self::I2c(_) | Self::V4l2(_)
+        )
+    }
+
+    /// Checks its numbers; errors call the stream `name`.
+    fn check(&self, name: &str) -> Result<(), ConfigError> {
+        match self {
+            Self::Serial { .. } => {}
+            Self::Csv { rate_hz, speed, .. } => {
+                check_rate_hz(*rate_hz)?;
+                check_speed(*speed)?;
+            }
+            Self::Sound { speed, .. } | Self::Mcap { speed, .. } => check_speed(*speed)?,
+            Self::Pcm { .. } => {
+                self.pcm(name)?;
+            }
+            Self::Frames { rate_hz, speed, .. } => {
+                check_frame_hz(*rate_hz)?;
+                check_speed(*speed)?;
+            }
+            Self::RawFrames {
+                rate_hz,
+                width,
+                height,
+                ..
+            } => {
+                check_frame_hz(*rate_hz)?;
+                let pixels = width.saturating_mul(*height);
+                if !(1..=MAX_PIXELS).contains(&pixels) {
+                    let found = pixels as f64;
+                    return Err(out_of_range(
+                        "width x height",
+                        found,
+                        "1 to 16777216 pixels",
+                    ));
+                }
+            }
+            Self::Alsa(config) => {
+                config.microphone()?;
+            }
+            Self::I2c(config) => {
+                config.array()?;
+            }
+            // Its counts are those of a sense.
+            Self::V4l2(_) => {}
+        }
+        self.units(name)?;
+        Ok(())
     }
 
     /// What raw sound is; none of other sources.
@@ -486,13 +609,7 @@ impl SourceConfig {
         else {
             return Ok(None);
         };
-        if !(1_000..=192_000).contains(rate_hz) {
-            return Err(out_of_range(
-                "rate_hz",
-                f64::from(*rate_hz),
-                "1000 to 192000",
-            ));
-        }
+        check_sound_hz(*rate_hz)?;
         let pcm = Pcm::new(format, *channels, *rate_hz);
         let pcm = pcm.map_err(|source| ConfigError::Format {
             name: name.to_owned(),

@@ -45,7 +45,7 @@ pub fn hint<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
 
 /// Says an unknown key or word with what was probably meant. The parser gives what it expected as
 /// words only: "unknown field `prompt`, expected one of `name`, `prompts`".
-fn in_our_words(message: &str) -> String {
+pub(crate) fn in_our_words(message: &str) -> String {
     let kind = match message {
         _ if message.starts_with("unknown field") => "key",
         _ if message.starts_with("unknown variant") => "value",

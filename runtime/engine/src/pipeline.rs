@@ -8,6 +8,7 @@
 //! What live streams say is passed on as it comes. Recordings have a time of their own: what they say
 //! is merged by it, so that the same recordings give the same lines, whichever thread was faster.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,6 +20,7 @@ use thiserror::Error;
 use crate::queue::{Popped, Queue};
 use crate::source::{Feed, Signal, Source, SourceError};
 use crate::stream::{ClockMode, Output, Stream, StreamError, Totals};
+use crate::vitals::{Pulse, Vitals};
 
 /// Samples between a source and its stream, in microseconds: what is live and later than this is
 /// given up.
@@ -26,6 +28,13 @@ const QUEUE_US: u64 = 4_000_000;
 
 /// How often a live stream tells what it did.
 const TELL: Duration = Duration::from_secs(1);
+
+/// Longest wait of a stream for a signal before it comes round.
+const BREATH: Duration = Duration::from_millis(250);
+
+/// Longest that a stream works off what it was given, once it is to stop; the rest is given up. With
+/// the last window and the events that end, a program is gone within five seconds.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// Outputs that wait for the caller.
 const OUTPUTS_LEN: usize = 256;
@@ -75,6 +84,16 @@ pub struct Summary {
 pub fn run(
     lines: Vec<Line>,
     stop: &AtomicBool,
+    on_output: impl FnMut(Output) -> io::Result<()>,
+) -> (Vec<Summary>, io::Result<()>) {
+    run_watched(lines, stop, &Vitals::default(), on_output)
+}
+
+/// As [`run`]; whether each thread gets on shows in `vitals`.
+pub fn run_watched(
+    lines: Vec<Line>,
+    stop: &AtomicBool,
+    vitals: &Vitals,
     mut on_output: impl FnMut(Output) -> io::Result<()>,
 ) -> (Vec<Summary>, io::Result<()>) {
     thread::scope(|scope| {
@@ -91,9 +110,15 @@ pub fn run(
                 None => shared.0.clone(),
             };
             let name = line.stream.name().to_owned();
-            (name, scope.spawn(move || run_line(line, stop, &outputs)))
+            let pulses = Pulses {
+                source: vitals.pulse(format!("the source of {name}")),
+                stream: vitals.pulse(name.clone()),
+            };
+            let thread = scope.spawn(move || run_line(line, stop, pulses, &outputs));
+            (name, thread)
         };
         let threads: Vec<_> = lines.into_iter().map(start).collect();
+        vitals.complete();
         drop(shared.0);
         let received: Box<dyn Iterator<Item = Timed>> = match is_recorded {
             true => Box::new(Merged::new(received)),
@@ -123,7 +148,7 @@ pub fn run(
     })
 }
 
-/// What a stream said, and at which of its own microseconds.
+/// What a stream said, and at which microsecond of the recording.
 type Timed = (u64, Output);
 
 /// What several streams say, in the order of their times; of the same time, in the order of the
@@ -163,9 +188,16 @@ impl Iterator for Merged {
     }
 }
 
+/// The pulses of the threads of one line.
+struct Pulses {
+    source: Pulse,
+    stream: Pulse,
+}
+
 fn run_line(
     line: Line,
     stop: &AtomicBool,
+    pulses: Pulses,
     outputs: &SyncSender<Timed>,
 ) -> (Totals, Result<(), PipelineError>) {
     let Line {
@@ -177,17 +209,29 @@ fn run_line(
     let queue = Queue::new(QUEUE_US);
     let (from_source, from_stream) = thread::scope(|scope| {
         let is_live = !source.is_recording();
-        let feed = Feed::new(&queue, stop, is_live && clock == ClockMode::Host);
         let queue = &queue;
+        let Pulses {
+            source: pulse,
+            stream: own_pulse,
+        } = pulses;
         let reader = scope.spawn(move || {
             // Closed however the source ends, or the stream would wait for ever.
             let _closing = Closing(queue);
-            source.run(feed)
+            let feed = Feed::new(queue, stop, is_live && clock == ClockMode::Host);
+            source.run(feed.with_pulse(&pulse))
         });
         let result = {
             let _closing = Closing(queue);
-            consume((queue, is_live), (&mut stream, &mut others), outputs)
+            let intake = Intake {
+                queue,
+                is_live,
+                stop,
+                pulse: &own_pulse,
+            };
+            consume(&intake, (&mut stream, &mut others), outputs)
         };
+        // Who waits for the source to end has done its work.
+        drop(own_pulse);
         let read = reader.join().map_err(|_panic| PipelineError::Thread);
         (read.and_then(|read| Ok(read?)), result)
     });
@@ -196,7 +240,7 @@ fn run_line(
 }
 
 /// Closes a queue at the end of a scope.
-struct Closing<'a>(&'a Queue<Signal>);
+pub(crate) struct Closing<'a>(pub(crate) &'a Queue<Signal>);
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
@@ -204,22 +248,55 @@ impl Drop for Closing<'_> {
     }
 }
 
+/// What a stream takes its signals from.
+struct Intake<'a> {
+    queue: &'a Queue<Signal>,
+    is_live: bool,
+    stop: &'a AtomicBool,
+    pulse: &'a Pulse,
+}
+
+impl Intake<'_> {
+    /// As [`Queue::pop`], coming round meanwhile.
+    fn pop(&self, patience: Duration) -> (Popped<Signal>, u64) {
+        let until = Instant::now() + patience;
+        let mut dropped = 0;
+        loop {
+            self.pulse.beat();
+            let left = until.saturating_duration_since(Instant::now());
+            let (popped, more) = self.queue.pop(left.min(BREATH));
+            dropped += more;
+            if !matches!(popped, Popped::Nothing) || left <= BREATH {
+                return (popped, dropped);
+            }
+        }
+    }
+}
+
 fn consume(
-    (queue, is_live): (&Queue<Signal>, bool),
+    intake: &Intake<'_>,
     (stream, others): (&mut Stream, &mut [Stream]),
     outputs: &SyncSender<Timed>,
 ) -> Result<(), StreamError> {
     // What is said of a window is said at its end; an event may reach less far.
     let mut t_us = 0;
+    let origin_us = Cell::new(0);
     let mut say = |output| {
         if let Output::Window(scored) = &output {
-            t_us = scored.t_end_us.max(t_us);
+            let end_us = scored.t_end_us.saturating_add_signed(origin_us.get());
+            t_us = end_us.max(t_us);
         }
         // The receiver is there until every stream has ended.
         let _ = outputs.send((t_us, output));
     };
+    let is_live = intake.is_live;
     let mut told = Instant::now();
+    let mut stopped: Option<Instant> = None;
     loop {
+        if intake.stop.load(Ordering::Relaxed) {
+            stopped.get_or_insert_with(Instant::now);
+        }
+        let is_late = stopped.is_some_and(|stopped| stopped.elapsed() >= DRAIN);
         if is_live && told.elapsed() >= TELL {
             told = Instant::now();
             say(Output::Totals {
@@ -227,10 +304,15 @@ fn consume(
                 totals: stream.totals(),
             });
         }
-        let (popped, dropped) = queue.pop(stream.patience());
+        let (popped, dropped) = intake.pop(stream.patience());
         stream.dropped(dropped);
         others.iter_mut().for_each(|other| other.dropped(dropped));
         let signal = match popped {
+            Popped::Item(Signal::Block(block)) if is_late => {
+                stream.give_up(&block);
+                others.iter_mut().for_each(|other| other.give_up(&block));
+                continue;
+            }
             Popped::Item(signal) => signal,
             // A recording that is played slowly, or after others, says nothing of a sensor.
             Popped::Nothing if is_live => {
@@ -241,6 +323,9 @@ fn consume(
             Popped::Nothing => continue,
             Popped::End => break,
         };
+        if let Signal::Origin { at_us } = signal {
+            origin_us.set(at_us);
+        }
         let taken = others
             .iter_mut()
             .try_for_each(|other| other.take(signal.clone(), &mut say));

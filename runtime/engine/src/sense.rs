@@ -414,7 +414,7 @@ fn is_alike(one: &Frame, other: &Frame) -> bool {
 }
 
 /// Frames of one form as a clip.
-fn joined<'a>(mut frames: impl Iterator<Item = &'a Frame>) -> Option<NumberArray> {
+pub(crate) fn joined<'a>(mut frames: impl Iterator<Item = &'a Frame>) -> Option<NumberArray> {
     let first = frames.next()?;
     let mut clip = NumberArray {
         shape: vec![1, first.height, first.width],

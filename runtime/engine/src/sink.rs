@@ -32,7 +32,7 @@ impl<W: Write> Sink for JsonLines<W> {
     }
 }
 
-/// For people: time, what happened, and a bar as long as the score.
+/// For people: time, what happened, and a bar as long as the score. A line is written at once, too.
 #[derive(Debug)]
 pub struct Human<W>(pub W);
 
@@ -44,9 +44,8 @@ impl<W: Write> Sink for Human<W> {
             event.t_end_ns
         };
         let seconds = (event.t_end_ns - event.t_start_ns) as f64 / 1e9;
-        writeln!(
-            self.0,
-            "{}  {:6} {:18} {:.2} {}  {:6.1} s  {}",
+        let line = format!(
+            "{}  {:6} {:18} {:.2} {}  {:6.1} s  {}\n",
             time_of_day(time_ns),
             event.phase,
             event.class,
@@ -54,7 +53,8 @@ impl<W: Write> Sink for Human<W> {
             bar(event.score),
             seconds,
             streams(event),
-        )?;
+        );
+        self.0.write_all(line.as_bytes())?;
         self.0.flush()
     }
 }

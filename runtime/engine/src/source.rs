@@ -2,20 +2,27 @@
 //!
 //! ```text
 //! csv, wav, frames ──▶ replay ─┐
+//! mcap ──────────────▶ replay ─┤
 //! tty ───────────────▶ serial ─┤
-//! stdin, fifo ───────▶ pipe ───┴▶ Feed ─▶ queue ─▶ stream
+//! stdin, fifo ───────▶ pipe ───┤
+//! alsa ──────────────▶ microphone
+//! i2c, v4l2 ─────────▶ camera ─┴▶ Feed ─▶ queue ─▶ stream
 //! ```
 //!
 //! A source runs in a thread of its own and says what it meets as [`Signal`]s. Samples carry the
 //! number that they have had since the sensor began, and their own time, so that nothing
 //! downstream depends on when they came.
 
+pub mod camera;
 pub mod csv;
+pub mod i2c;
+pub mod microphone;
 pub mod node;
 pub mod pipe;
 pub mod replay;
 pub mod retry;
 pub mod serial;
+pub mod v4l2;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +34,8 @@ use sensorium_wire::{DecodeCounts, sample_time_us};
 use thiserror::Error;
 
 use crate::queue::{Item, Queue};
+use crate::recording::ReadError;
+use crate::vitals::Pulse;
 
 /// Longest time that a block is held to span: an hour.
 const MAX_SPAN_US: u64 = 3_600_000_000;
@@ -70,6 +79,23 @@ pub enum SourceError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The recording cannot be read any further.
+    #[error("{path:?}")]
+    Mcap {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReadError,
+    },
+    /// A thermal array on a bus.
+    #[error(transparent)]
+    I2c(#[from] i2c::I2cError),
+    /// A thermal or depth camera.
+    #[error(transparent)]
+    V4l2(#[from] v4l2::V4l2Error),
+    /// A microphone.
+    #[error(transparent)]
+    Microphone(#[from] microphone::MicrophoneError),
     /// The port cannot be read any more: it was unplugged.
     #[error("the port {port:?} is gone")]
     Unplugged {
@@ -78,6 +104,13 @@ pub enum SourceError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl SourceError {
+    /// Whether waiting does not help.
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::I2c(i2c::I2cError::TooFast { .. }))
+    }
 }
 
 /// What a source says.
@@ -110,6 +143,11 @@ pub enum Signal {
     Gone,
     /// Samples came that are no numbers, and are not passed on.
     NotFinite,
+    /// A recording of several streams says when the clock of this one was at 0.
+    Origin {
+        /// In microseconds since the recording began.
+        at_us: i64,
+    },
 }
 
 /// Samples that follow each other.
@@ -230,6 +268,7 @@ pub struct Feed<'a> {
     queue: &'a Queue<Signal>,
     stop: &'a AtomicBool,
     live: bool,
+    pulse: Option<&'a Pulse>,
 }
 
 impl<'a> Feed<'a> {
@@ -237,7 +276,19 @@ impl<'a> Feed<'a> {
     /// and counted when the stream is too slow; else the source waits. `stop` ends the source.
     #[must_use]
     pub fn new(queue: &'a Queue<Signal>, stop: &'a AtomicBool, live: bool) -> Self {
-        Self { queue, stop, live }
+        Self {
+            queue,
+            stop,
+            live,
+            pulse: None,
+        }
+    }
+
+    /// The same; the source's thread beats whenever it pushes, or looks whether to stop.
+    #[must_use]
+    pub fn with_pulse(mut self, pulse: &'a Pulse) -> Self {
+        self.pulse = Some(pulse);
+        self
     }
 
     /// Passes a signal on. Returns whether the source shall go on.
@@ -250,9 +301,13 @@ impl<'a> Feed<'a> {
         taken && !self.is_stopped()
     }
 
-    /// Whether the source shall end.
+    /// Whether the source shall end. A source that waits looks several times a second: that is how it is
+    /// known not to hang.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
+        if let Some(pulse) = self.pulse {
+            pulse.beat();
+        }
         self.stop.load(Ordering::Relaxed)
     }
 }
@@ -262,6 +317,16 @@ pub trait Source: Send + std::fmt::Debug {
     /// Whether it plays what was recorded, so that it has no time but its samples'.
     fn is_recording(&self) -> bool {
         false
+    }
+
+    /// Whether, as a recording, it tells when its samples once arrived.
+    fn tells_arrivals(&self) -> bool {
+        false
+    }
+
+    /// In what its samples are measured, where the sense alone does not say; see [`unit()`].
+    fn unit(&self) -> Option<String> {
+        None
     }
 
     /// Reads until the source ends or [`Feed::push`] says so.

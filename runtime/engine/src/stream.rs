@@ -26,7 +26,7 @@ mod report;
 use report::Reporter;
 
 /// Windows with less of their samples say more about the gap than about the sensor.
-const MIN_COVERAGE: f32 = 0.8;
+pub(crate) const MIN_COVERAGE: f32 = 0.8;
 
 /// A sensor of which nothing comes for this long is degraded.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -53,7 +53,8 @@ pub enum ClockMode {
     /// The host's time at which the sample was taken, as well as it is known.
     #[default]
     Host,
-    /// The sample's own time, from its number and rate: the same in every replay.
+    /// The sample's own time, from its number and rate: the same in every replay. Streams of one
+    /// recording that were live lie beside each other as they did.
     Sample,
 }
 
@@ -169,6 +170,8 @@ pub struct Stream {
     told: Option<Fault>,
     trackers: Vec<Tracker>,
     clock: Clock,
+    /// When the source's clock was at 0 on that of the recording, in microseconds.
+    origin_us: i64,
     books: Accountant,
 }
 
@@ -242,6 +245,7 @@ impl Stream {
             past_windows: WindowCounts::default(),
             unscored: Unscored::default(),
             clock: Clock::new(),
+            origin_us: 0,
             books: Accountant::new(),
         }
     }
@@ -254,17 +258,26 @@ impl Stream {
     }
 
     /// Compares with the classes that are there now. What goes on of a class that is no more, or is
-    /// another now, ends.
+    /// another now, or has other thresholds, ends.
     fn look_at_classes(&mut self, say: &mut dyn FnMut(Output)) {
         let bank = self.slot.get();
         if Arc::ptr_eq(&bank, &self.bank) {
             return;
         }
-        let reporter = Reporter::of(self.settings.clock, &self.clock, &self.names);
+        let reporter = Reporter::of(
+            (self.settings.clock, self.origin_us),
+            &self.clock,
+            &self.names,
+        );
+        let policy = self.settings.policy;
+        let is_kept = |index: usize, class: &Class| {
+            let now = bank.classes().iter().position(|known| known == class);
+            now.is_some_and(|now| bank.policy(now, policy) == self.bank.policy(index, policy))
+        };
         let known = self.bank.classes().iter().zip(self.trackers.drain(..));
         let mut kept = Vec::new();
-        for (class, mut tracker) in known {
-            if bank.classes().contains(class) {
+        for (index, (class, mut tracker)) in known.enumerate() {
+            if is_kept(index, class) {
                 kept.push((class, tracker));
                 continue;
             }
@@ -313,6 +326,13 @@ impl Stream {
         self.books.dropped_here(samples);
     }
 
+    /// Samples came that there is no time for: they are counted and not looked at.
+    pub fn give_up(&mut self, block: &Block) {
+        let count = block.samples.len();
+        self.books.arrived(block.t_us, block.index, count);
+        self.books.dropped_here(count as u64);
+    }
+
     /// Takes a signal and calls `say` for what follows from it.
     ///
     /// # Errors
@@ -344,6 +364,7 @@ impl Stream {
                 self.monitor.fail(Fault::Gone);
             }
             Signal::NotFinite => self.monitor.fail(Fault::NotFinite),
+            Signal::Origin { at_us } => self.origin_us = at_us,
         }
         self.tell_health(say);
         Ok(())
@@ -393,7 +414,11 @@ impl Stream {
 
     /// Ends what is going on: the source has ended.
     pub fn finish(&mut self, say: &mut dyn FnMut(Output)) {
-        let reporter = Reporter::of(self.settings.clock, &self.clock, &self.names);
+        let reporter = Reporter::of(
+            (self.settings.clock, self.origin_us),
+            &self.clock,
+            &self.names,
+        );
         for (tracker, class) in self.trackers.iter_mut().zip(self.bank.classes()) {
             let reports = tracker.events.finish();
             reporter.tell(tracker, &class.name, reports, say);
@@ -417,7 +442,11 @@ impl Stream {
             bank: &self.bank,
             stream: &self.settings.name,
             shape: windows.shape(),
-            reporter: Reporter::of(self.settings.clock, &self.clock, &self.names),
+            reporter: Reporter::of(
+                (self.settings.clock, self.origin_us),
+                &self.clock,
+                &self.names,
+            ),
             trackers: &mut self.trackers,
             unscored: &mut self.unscored,
             bad: self.monitor.bad(),

@@ -46,6 +46,20 @@ pub fn walk() -> Vec<ImuSample> {
 /// If the pack cannot be used.
 #[must_use]
 pub fn stream(name: &str) -> Stream {
+    stream_of(name, ClockMode::Sample)
+}
+
+/// The same, with times from the host.
+///
+/// # Panics
+///
+/// As [`stream`].
+#[must_use]
+pub fn live_stream(name: &str) -> Stream {
+    stream_of(name, ClockMode::Host)
+}
+
+fn stream_of(name: &str, clock: ClockMode) -> Stream {
     let build = || -> Result<Stream, Box<dyn std::error::Error>> {
         let pack = Pack::from_bytes(PACK)?;
         let sense = Sense::load(&pack, Modality::Imu)?;
@@ -56,7 +70,7 @@ pub fn stream(name: &str) -> Stream {
             name: name.to_owned(),
             hop_s: sense.default_hop_s(),
             policy: EventPolicy::default(),
-            clock: ClockMode::Sample,
+            clock,
         };
         Ok(Stream::new(settings, sense, Slot::new(bank), pack.id()))
     };

@@ -17,7 +17,7 @@ use sensorium_engine::stream::{ClockMode, Output, Scored, Settings};
 use sensorium_pack::Modality;
 
 use super::replay::Recording;
-use crate::listen::{exit_code, listen, rate_mhz};
+use crate::listen::{Control, exit_code, listen, rate_mhz};
 use crate::open::line;
 use crate::sense::{Options, Recognition, Senses};
 use crate::truth::Truth;
@@ -86,7 +86,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Box::new(Human(out))
     };
     let mut events = 0;
-    let summaries = listen(lines, |output| {
+    let summaries = listen(lines, &Control::of_signals()?, |output| {
         match output {
             Output::Window(scored) => show.window(&scored),
             Output::Event(event) => {

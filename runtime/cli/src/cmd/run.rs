@@ -1,9 +1,9 @@
 //! `sensorium run`
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -12,59 +12,35 @@ use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use sensorium_engine::budget::Budget;
 use sensorium_engine::classes::Class;
-use sensorium_engine::config::{
-    Config, EventsConfig, SourceConfig, StreamConfig, check_cores, check_retry_s,
-};
+use sensorium_engine::config::{Config, MOST_CORES, check_cores};
 use sensorium_engine::fuse::{Fuser, MERGE_WITHIN_S};
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::sink::{Human, JsonLines, Sink};
 use sensorium_engine::stream::{ClockMode, Output};
-use sensorium_pack::Modality;
 
 use crate::http::{self, Board};
-use crate::inputs::{Cameras, is_pipe, named};
-use crate::listen::{exit_code, listen};
+use crate::inputs::Listen;
+use crate::lasting::{Lasting, LateFile};
+use crate::listen::{Control, exit_code, listen};
 use crate::open::{How, Opened, open_all};
+use crate::reload::Running;
 use crate::roster::Roster;
 use crate::sense::{Options, Senses};
+use crate::service::{Order, Service};
 use crate::watch;
 
 /// Listen to sensors and name what happens.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The configuration; see `docs/configuration.md`. Without it, what to listen to is said by the
-    /// options below.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The port that a node of inertial samples is on; may be repeated.
-    #[arg(long, value_name = "PORT", conflicts_with = "config")]
-    serial: Vec<PathBuf>,
-    /// Raw sound on stdin (-) or in a FIFO, or a WAV, FLAC or Ogg file; may be repeated.
-    #[arg(long, value_name = "PATH", conflicts_with = "config")]
-    audio: Vec<PathBuf>,
-    /// Samples a second of raw sound.
+    #[command(flatten)]
+    listen: Listen,
+    /// Samples a second of raw sound, or of a microphone, which gives 16000 by default if it can.
     #[arg(long, value_name = "HZ", conflicts_with = "config")]
     rate_hz: Option<u32>,
-    /// What a sample of raw sound is: u8, s16le, s24le, s32le or f32le; one channel.
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        default_value = "s16le",
-        conflicts_with = "config"
-    )]
-    format: String,
-    #[command(flatten)]
-    cameras: Cameras,
     /// The stream's name in events, where it is the only one; its sense by default.
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     stream: Option<String>,
-    /// Speed of the port, in bits per second.
-    #[arg(long, default_value_t = 921_600, conflicts_with = "config")]
-    baud: u32,
-    /// How long a port or FIFO that went away is waited for, in seconds; for ever by default.
-    #[arg(long, value_name = "SECONDS", conflicts_with = "config")]
-    retry_s: Option<f64>,
     /// Tell and take classes by HTTP at this address of this machine, such as 127.0.0.1:7420: GET
     /// /streams, /classes, /events, /metrics, PUT and DELETE /classes/NAME; overrides the
     /// configuration.
@@ -92,6 +68,7 @@ Examples:
   sensorium run --serial /dev/ttyACM0
   arecord -q -t raw -f S16_LE -r 16000 | sensorium run --audio - --rate-hz 16000 --pack sense.pack
   sensorium run --serial /dev/ttyACM0 --thermal /run/thermal --frame-hz 9 --frame-size 32x24 --json
+  sensorium run --thermal i2c:/dev/i2c-1:mlx90640 --frame-hz 4 --depth v4l2:/dev/video2
   sensorium run --config robot.toml --classes classes.toml --http 127.0.0.1:7420
   curl -X PUT 127.0.0.1:7420/classes/knocking -d '{\"prompts\": [\"someone knocks at a door\"]}'";
 
@@ -126,24 +103,21 @@ impl From<ClockArg> for ClockMode {
 
 /// Runs the command.
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let config = config(args)?;
+    let service = Arc::new(Service::begin()?);
+    let config = wanted(args)?;
     let options = Options {
-        pack: args.sense.pack.clone().or(config.pack),
-        classes: args.sense.classes.clone().or(config.classes),
-        text_model: args.sense.text_model.clone().or(config.text_model),
+        pack: config.pack.clone(),
+        classes: config.classes.clone(),
+        text_model: config.text_model.clone(),
         space: args.sense.space.clone(),
     };
-    let clock = args.clock.map_or(config.clock, ClockMode::from);
-    check_cores(args.cores)?;
-    let all = || thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
-    let budget = Budget::new(args.cores.or(config.cores).unwrap_or_else(all));
+    let budget = Budget::new(cores(&config));
     let how = How {
         events: &config.events,
-        clock,
+        clock: config.clock.unwrap_or_default(),
         budget: Some(&budget),
     };
-    let calibration = args.calibration.as_ref().or(config.calibration.as_ref());
-    let mut senses = Senses::new(&options).calibrated(calibration.map(PathBuf::as_path))?;
+    let mut senses = Senses::new(&options).calibrated(config.calibration.as_deref())?;
     let opened = open_all(&config.streams, how, &mut senses)?;
     let merge_within_s = config.events.merge_within_s.unwrap_or(MERGE_WITHIN_S);
     let fuser = fuser(&opened, merge_within_s)?;
@@ -161,15 +135,66 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         lines.push(opened.line);
     }
     // What is recorded gives the same events each time: nothing changes while it is played.
-    if let (Some(path), false) = (&options.classes, is_recorded) {
-        watch::classes(path.clone(), Arc::clone(&roster));
+    if !is_recorded {
+        watch::classes(Arc::clone(&roster));
     }
-    if let Some(address) = args.http.or(config.http) {
-        let address = http::serve(address, roster, Arc::clone(&board))?;
-        eprintln!("sensorium: listening at http://{address}");
+    if let Some(address) = config.http {
+        let address = http::serve(address, Arc::clone(&roster), Arc::clone(&board))?;
+        say!("listening at http://{address}");
     }
-    args.events
-        .write(lines, fuser, out, |output| board.hear(output))
+    let running = Running {
+        started: config,
+        roster,
+        budget,
+    };
+    let args_again = args.clone();
+    Arc::clone(&service).attend(move |order| match order {
+        Order::Reload => {
+            ensure!(!is_recorded, "recordings are played");
+            let config = wanted(&args_again)?;
+            running.reload(&config, cores(&config))
+        }
+        // What is left to be done need not wait for its turn.
+        Order::Stop => {
+            running.budget.set_cores(MOST_CORES);
+            Ok(())
+        }
+    });
+    let hear = |output: &Output| {
+        board.hear(output);
+        service.hear(output);
+    };
+    let written = args
+        .events
+        .write(lines, fuser, service.control(), out, hear);
+    service.end();
+    written
+}
+
+/// The configuration, with what the command line says in its place.
+fn wanted(args: &Args) -> anyhow::Result<Config> {
+    let mut config = args.listen.config(args.rate_hz, args.stream.as_deref())?;
+    check_cores(args.cores)?;
+    let Options {
+        pack,
+        classes,
+        text_model,
+        space: _,
+    } = args.sense.clone();
+    config.pack = pack.or(config.pack);
+    config.classes = classes.or(config.classes);
+    config.text_model = text_model.or(config.text_model);
+    config.calibration = args.calibration.clone().or(config.calibration);
+    config.clock = args.clock.map(ClockMode::from).or(config.clock);
+    config.http = args.http.or(config.http);
+    config.cores = args.cores.or(config.cores);
+    Ok(config)
+}
+
+/// Cores that recognising may keep busy.
+fn cores(config: &Config) -> f64 {
+    let all = || thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
+    config.cores.unwrap_or_else(all)
 }
 
 /// What makes one event of those that several streams tell of. Refuses classes that could never be
@@ -201,99 +226,42 @@ impl Events {
         &self,
         lines: Vec<Line>,
         mut fuser: Fuser,
+        control: &Control,
         out: &mut impl Write,
         hear: impl Fn(&Output),
     ) -> anyhow::Result<ExitCode> {
-        let mut file = match &self.out {
+        let lasts = !lines.iter().all(|line| line.source.is_recording());
+        let (to, name): (Box<dyn Write + '_>, _) = match &self.out {
             Some(path) => {
-                let created = File::create(path).with_context(|| format!("writing {path:?}"))?;
-                Some(JsonLines(created))
+                let made: io::Result<Box<dyn Write>> = match lasts {
+                    true => LateFile::create(path).map(|file| Box::new(file) as _),
+                    false => File::create(path).map(|file| Box::new(file) as _),
+                };
+                let made = made.with_context(|| format!("writing {path:?}"))?;
+                (made, format!("{path:?}"))
             }
-            None => None,
+            None => (Box::new(out), "stdout".to_owned()),
         };
-        let mut sink: Box<dyn Sink + '_> = if self.json {
-            Box::new(JsonLines(out))
-        } else {
-            Box::new(Human(out))
+        let mut lines_out = Lasting::new(to, name, lasts);
+        let mut sink: Box<dyn Sink + '_> = match self.json || self.out.is_some() {
+            true => Box::new(JsonLines(&mut lines_out)),
+            false => Box::new(Human(&mut lines_out)),
         };
         let mut events = 0;
-        let summaries = listen(lines, |output| {
+        let summaries = listen(lines, control, |output| {
             hear(&output);
             let Output::Event(event) = output else {
                 return Ok(());
             };
             for event in fuser.take(event) {
                 events += 1;
-                match &mut file {
-                    Some(file) => file.event(&event)?,
-                    None => sink.event(&event)?,
-                }
+                sink.event(&event)?;
             }
             Ok(())
         })?;
-        exit_code(summaries, events)
+        drop(sink);
+        let code = exit_code(summaries, events)?;
+        lines_out.end()?;
+        Ok(code)
     }
-}
-
-fn config(args: &Args) -> anyhow::Result<Config> {
-    if let Some(path) = &args.config {
-        ensure!(
-            args.cameras.thermal.is_empty() && args.cameras.depth.is_empty(),
-            "--thermal and --depth cannot be used with --config: name them in {path:?}"
-        );
-        return Config::open(path).with_context(|| format!("configuration {path:?}"));
-    }
-    let serial = args.serial.iter().map(|port| {
-        let source = SourceConfig::Serial {
-            port: port.clone(),
-            baud: args.baud,
-        };
-        Ok(StreamConfig::new(Modality::Imu.to_string(), None, source))
-    });
-    let audio = args.audio.iter().map(|path| audio(args, path));
-    let mut streams = serial.chain(audio).collect::<anyhow::Result<Vec<_>>>()?;
-    streams.extend(args.cameras.streams(Some(1.0))?);
-    check_retry_s(args.retry_s)?;
-    for stream in &mut streams {
-        stream.retry_s = args.retry_s;
-    }
-    ensure!(
-        !streams.is_empty(),
-        "nothing to listen to: give --serial PORT, --audio PATH, --thermal PATH, --depth PATH or \
-         --config FILE"
-    );
-    Ok(Config {
-        pack: None,
-        classes: None,
-        calibration: None,
-        text_model: None,
-        clock: ClockMode::Host,
-        http: None,
-        cores: None,
-        streams: named(streams, args.stream.as_deref())?,
-        events: EventsConfig::default(),
-    })
-}
-
-/// Sound: raw where it comes from a pipe; a file is played as fast as it was.
-fn audio(args: &Args, path: &Path) -> anyhow::Result<StreamConfig> {
-    if !is_pipe(path) {
-        let source = SourceConfig::Sound {
-            path: path.to_owned(),
-            speed: Some(1.0),
-        };
-        return Ok(StreamConfig::new(Modality::Audio.to_string(), None, source));
-    }
-    let rate_hz = args.rate_hz.with_context(|| {
-        format!("--audio {path:?}: how many samples a second? Say it as --rate-hz 16000")
-    })?;
-    let source = SourceConfig::Pcm {
-        path: path.to_owned(),
-        rate_hz,
-        format: args.format.clone(),
-        channels: 1,
-    };
-    let stream = StreamConfig::new(Modality::Audio.to_string(), None, source);
-    stream.source.pcm(&stream.name)?;
-    Ok(stream)
 }

@@ -1,5 +1,9 @@
 //! A pack with an encoder of each sense that files are given for, and small files.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+pub mod four;
+
 use std::path::{Path, PathBuf};
 
 use sensorium_pack::Modality;
@@ -65,8 +69,9 @@ fn text(path: &Path) -> String {
 pub fn tones(rate_hz: u32, hz: &[f32]) -> Vec<i16> {
     let part = rate_hz as usize / 4;
     let sample = |n: usize| {
-        let phase = std::f32::consts::TAU * hz[n / part] * n as f32 / rate_hz as f32;
-        (phase.sin() * 8000.0) as i16
+        // Of whole hertz, so that a phase of many turns is as exact as one of none.
+        let turns = (f64::from(hz[n / part]) * n as f64) % f64::from(rate_hz) / f64::from(rate_hz);
+        ((std::f64::consts::TAU * turns).sin() * 8000.0) as i16
     };
     (0..part * hz.len()).map(sample).collect()
 }

@@ -38,13 +38,16 @@ pub fn check_rate_hz(rate_hz: Option<f32>) -> Result<(), ConfigError> {
     }
 }
 
+/// Largest budget, in cores.
+pub const MOST_CORES: f64 = 1024.0;
+
 /// Checks a budget, if there is one.
 ///
 /// # Errors
 ///
 /// Less than a hundredth of a core, or more than 1024.
 pub fn check_cores(cores: Option<f64>) -> Result<(), ConfigError> {
-    match cores.filter(|cores| !(0.01..=1024.0).contains(cores)) {
+    match cores.filter(|cores| !(0.01..=MOST_CORES).contains(cores)) {
         Some(cores) => Err(out_of_range("cores", cores, "0.01 to 1024")),
         None => Ok(()),
     }
@@ -60,6 +63,18 @@ pub fn check_retry_s(retry_s: Option<f64>) -> Result<(), ConfigError> {
         Some(retry_s) => Err(out_of_range("retry_s", retry_s, "0 to 1000000")),
         None => Ok(()),
     }
+}
+
+/// Checks a rate of sound that is listened to.
+///
+/// # Errors
+///
+/// A rate outside 1000 to 192 000 Hz.
+pub(super) fn check_sound_hz(rate_hz: u32) -> Result<(), ConfigError> {
+    if (1_000..=192_000).contains(&rate_hz) {
+        return Ok(());
+    }
+    Err(out_of_range("rate_hz", rate_hz.into(), "1000 to 192000"))
 }
 
 /// Checks a rate of frames.

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
@@ -100,7 +100,7 @@ impl Format {
     }
 
     /// The samples of bytes that hold whole ones.
-    fn samples(&self, bytes: &[u8]) -> Samples {
+    pub(super) fn samples(&self, bytes: &[u8]) -> Samples {
         match self {
             // As many samples as fit a chunk are never too many.
             Self::Sound(pcm) => Samples::Sound(
@@ -150,25 +150,26 @@ pub struct Pipe {
     retry: Retry,
 }
 
-/// How far a pipe has been read.
+/// How far a pipe, or a microphone, has been read.
 #[derive(Debug, Clone, Copy, Default)]
-struct Progress {
+pub(super) struct Progress {
     /// Number of the next sample.
-    index: u64,
-    /// When the last byte came, in nanoseconds of the host's clock; none before the first.
-    newest_ns: Option<i64>,
+    pub(super) index: u64,
+    /// When the last byte came; none before the first. Not by the host's clock, which may be set
+    /// meanwhile.
+    pub(super) newest: Option<Instant>,
     /// Whether the writer left since.
-    is_gone: bool,
+    pub(super) is_gone: bool,
 }
 
 impl Progress {
     /// The number of the first of `count` samples that were taken by now, after a writer was gone.
-    fn resumed(self, count: u64, now_ns: i64, rate_mhz: u32) -> u64 {
-        let Some(newest_ns) = self.newest_ns else {
+    pub(super) fn resumed(self, count: u64, now: Instant, rate_mhz: u32) -> u64 {
+        let Some(newest) = self.newest else {
             return self.index;
         };
-        let gap_ns = u128::from(now_ns.saturating_sub(newest_ns).unsigned_abs());
-        let missed = gap_ns * u128::from(rate_mhz) / 1_000_000_000_000;
+        let gap_ns = now.saturating_duration_since(newest).as_nanos();
+        let missed = gap_ns.saturating_mul(rate_mhz.into()) / 1_000_000_000_000;
         let missed = u64::try_from(missed).unwrap_or(u64::MAX);
         self.index.saturating_add(missed.saturating_sub(count))
     }
@@ -305,9 +306,9 @@ impl Source for Pipe {
                 continue;
             }
             let samples = self.format.samples(&bytes[..whole]);
-            let (count, now_ns) = (samples.len() as u64, now_ns());
+            let (count, now) = (samples.len() as u64, Instant::now());
             if std::mem::take(&mut progress.is_gone) {
-                progress.index = progress.resumed(count, now_ns, self.rate_mhz);
+                progress.index = progress.resumed(count, now, self.rate_mhz);
             }
             let block = Block {
                 index: progress.index,
@@ -315,10 +316,10 @@ impl Source for Pipe {
                 rate_mhz: self.rate_mhz,
                 offsets_us: None,
                 samples,
-                t_host_ns: (!self.is_recording()).then_some(now_ns),
+                t_host_ns: (!self.is_recording()).then(now_ns),
             };
             progress.index = progress.index.saturating_add(count);
-            progress.newest_ns = Some(now_ns);
+            progress.newest = Some(now);
             bytes.copy_within(whole..filled, 0);
             filled -= whole;
             if !feed.push(Signal::Block(block)) {
@@ -396,16 +397,17 @@ mod tests {
 
     #[test]
     fn what_a_writer_missed_is_known_by_the_clock() {
+        let now = Instant::now();
         let progress = Progress {
             index: 500,
-            newest_ns: Some(7_000_000_000),
+            newest: Some(now),
             is_gone: true,
         };
         // Two seconds at 1 kHz, of which the last 100 samples have come.
-        assert_eq!(progress.resumed(100, 9_000_000_000, 1_000_000), 2400);
-        // A clock that was set back invents nothing but what the gap could be.
-        assert_eq!(progress.resumed(100, 7_000_000_000, 1_000_000), 500);
-        assert_eq!(Progress::default().resumed(100, 9, 1_000_000), 0);
+        let later = now + Duration::from_secs(2);
+        assert_eq!(progress.resumed(100, later, 1_000_000), 2400);
+        assert_eq!(progress.resumed(100, now, 1_000_000), 500);
+        assert_eq!(Progress::default().resumed(100, later, 1_000_000), 0);
     }
 
     #[test]

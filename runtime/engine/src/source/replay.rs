@@ -154,7 +154,7 @@ impl Source for Replay {
 }
 
 /// Sleeps until `due` has passed since `began`. Returns whether to go on.
-fn sleep_until(began: Instant, due: Duration, feed: Feed<'_>) -> bool {
+pub(crate) fn sleep_until(began: Instant, due: Duration, feed: Feed<'_>) -> bool {
     while let Some(left) = due.checked_sub(began.elapsed()) {
         if feed.is_stopped() {
             return false;

@@ -117,7 +117,7 @@ fn is_momentary(kind: ErrorKind) -> bool {
 }
 
 /// Nanoseconds of the host's clock since 1970.
-pub(super) fn now_ns() -> i64 {
+pub(crate) fn now_ns() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -9,13 +9,24 @@ use crate::event::{Names, Times, Told, event_id};
 /// Puts reports into the words and times of events.
 pub(super) struct Reporter<'a> {
     mode: ClockMode,
+    /// What is added to the sample's own time.
+    origin_us: i64,
     clock: &'a Clock,
     names: &'a Names,
 }
 
 impl<'a> Reporter<'a> {
-    pub(super) fn of(mode: ClockMode, clock: &'a Clock, names: &'a Names) -> Self {
-        Self { mode, clock, names }
+    pub(super) fn of(
+        (mode, origin_us): (ClockMode, i64),
+        clock: &'a Clock,
+        names: &'a Names,
+    ) -> Self {
+        Self {
+            mode,
+            origin_us,
+            clock,
+            names,
+        }
     }
 
     pub(super) fn tell(
@@ -52,7 +63,10 @@ impl<'a> Reporter<'a> {
         match self.mode {
             ClockMode::Host => self.clock.host_from_device(t_us),
             ClockMode::Sample => HostTime {
-                t_ns: i64::try_from(t_us.saturating_mul(1000)).unwrap_or(i64::MAX),
+                t_ns: i64::try_from(t_us)
+                    .unwrap_or(i64::MAX)
+                    .saturating_add(self.origin_us)
+                    .saturating_mul(1000),
                 uncertainty_ns: 0,
                 state: ClockState::Unsynced,
             },

@@ -18,6 +18,9 @@ use crate::setting::{self, SettingError};
 pub struct PlaneAugmentation {
     /// Largest relative change of all values, below 1.
     pub gain: f32,
+    /// Largest relative change, below 1, of what values differ from their mean: what is seen is warmer, or
+    /// nearer, in one room than in another.
+    pub contrast: f32,
     /// Largest number added to all values: another room's temperature, another place of the sensor.
     pub offset: f32,
     /// Standard deviation of the noise added to each value.
@@ -40,6 +43,7 @@ impl PlaneAugmenter {
     /// The first setting that is out of range.
     pub fn new(config: PlaneAugmentation) -> Result<Self, SettingError> {
         setting::below_one("gain", config.gain)?;
+        setting::below_one("contrast", config.contrast)?;
         setting::strength("offset", config.offset)?;
         setting::strength("noise", config.noise)?;
         setting::share("holes", config.holes)?;
@@ -53,13 +57,18 @@ impl PlaneAugmenter {
         if self.config == PlaneAugmentation::default() {
             return frames.clone();
         }
-        let of_clip = Change {
+        let is_depth = sense == Modality::Depth;
+        let mut of_clip = Change {
             gain: 1.0 + around(self.config.gain, rng),
             offset: around(self.config.offset, rng),
             noise: self.config.noise,
             holes: self.config.holes * rng.random::<f32>(),
         };
-        let is_depth = sense == Modality::Depth;
+        if self.config.contrast > 0.0 {
+            let contrast = 1.0 + around(self.config.contrast, rng);
+            of_clip.offset += of_clip.gain * (1.0 - contrast) * mean(&frames.numbers, is_depth);
+            of_clip.gain *= contrast;
+        }
         let numbers = match &frames.numbers {
             Numbers::U16(values) if is_depth => {
                 let (hole, least, most) = (0, 1.0, f32::from(u16::MAX - 1));
@@ -94,6 +103,18 @@ impl PlaneAugmenter {
             numbers,
         }
     }
+}
+
+/// The mean of what is no hole; 0 of nothing.
+fn mean(numbers: &Numbers, is_depth: bool) -> f32 {
+    let is_hole = |value: f32| !value.is_finite() || is_depth && [0.0, 65535.0].contains(&value);
+    let values = numbers.to_f32(0..numbers.len()).into_iter();
+    let (sum, count) = values
+        .filter(|&value| !is_hole(value))
+        .fold((0.0, 0u32), |(sum, count), value| {
+            (sum + f64::from(value), count + 1)
+        });
+    (sum / f64::from(count.max(1))) as f32
 }
 
 /// What was drawn for a clip.
@@ -135,6 +156,7 @@ mod tests {
 
     const ALL: PlaneAugmentation = PlaneAugmentation {
         gain: 0.2,
+        contrast: 0.5,
         offset: 50.0,
         noise: 10.0,
         holes: 0.5,
@@ -200,6 +222,29 @@ mod tests {
         assert!(values[2].is_nan());
         let (a, b) = (values[1] - values[0], values[3] - values[1]);
         assert!((a - b).abs() < 1e-4 && (9.0..11.0).contains(&a) && a != 10.0);
+    }
+
+    #[test]
+    fn contrast_keeps_the_mean_of_what_is_no_hole() {
+        let clip = frames(Numbers::F32(vec![20.0, 30.0, f32::NAN, 40.0]));
+        let change = augmenter(PlaneAugmentation {
+            contrast: 0.5,
+            ..PlaneAugmentation::default()
+        });
+        let spread = |seed| {
+            let changed = change.apply(&clip, Modality::Thermal, &mut random_of(seed, 0, 0));
+            let Numbers::F32(values) = changed.numbers else {
+                panic!("another kind")
+            };
+            assert!(
+                (values[1] - 30.0).abs() < 1e-4 && values[2].is_nan(),
+                "{values:?}"
+            );
+            values[3] - values[0]
+        };
+        let spreads: Vec<f32> = (0..20).map(spread).collect();
+        assert!(spreads.iter().all(|spread| (10.0..=30.0).contains(spread)));
+        assert!(spreads.iter().any(|&s| s < 17.0) && spreads.iter().any(|&s| s > 23.0));
     }
 
     #[test]
