@@ -169,6 +169,7 @@ mod tests {
         let mut file = PackFile::create(&path).unwrap();
         let error = file.add("a", &mut &b"four"[..], 5).unwrap_err();
         assert_eq!(error.to_string(), "member \"a\" has 4 bytes, expected 5");
+        drop(file);
         let mut file = PackFile::create(&path).unwrap();
         file.add("a", &mut &b"four"[..], 4).unwrap();
         assert!(file.add("a", &mut &b"four"[..], 4).is_err());

@@ -70,7 +70,7 @@ pub struct Args {
     /// tower, if text is among the encoders].
     #[arg(long, value_names = ["tower|classes", "C.toml"], num_args = 1..=2)]
     text: Vec<String>,
-    /// Front ends of senses, as tables of a manifest's form ([depth], [thermal], [imu], ...), instead of
+    /// Front ends of senses, as tables of a manifest's form (`depth`, `thermal`, `imu`, ...), instead of
     /// the default ones.
     #[arg(long, value_name = "F.toml")]
     front_ends: Option<PathBuf>,

@@ -71,10 +71,10 @@ impl Written {
         drop(weights);
         let model = onnx.model_for_proto_model(&proto)?;
         drop(proto);
-        Ok(model
+        model
             .with_input_fact(0, input)?
             .into_optimized()?
-            .into_runnable()?)
+            .into_runnable()
     }
 }
 
