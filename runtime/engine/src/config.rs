@@ -587,7 +587,7 @@ impl SourceConfig {
             Self::I2c(config) => {
                 config.array()?;
             }
-            // Its counts are those of a sense.
+            // Its counts are those of a sense, with which they are checked.
             Self::V4l2(_) => {}
         }
         self.units(name)?;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use sensorium_engine::recording::{Recorder, StreamInfo, WriteError, record};
+use sensorium_engine::source::unit;
 use serde_json::json;
 
 use crate::inputs::Listen;
@@ -59,6 +60,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             name,
             modality,
             frame_id,
+            unit: { source.unit() }.unwrap_or_else(|| unit(modality).to_owned()),
             has_arrivals: !source.is_recording() || source.tells_arrivals(),
         });
         sources.push(source);

@@ -142,7 +142,10 @@ impl Layer {
                 return Err(ConfigError::NoSource { name });
             };
             let stream = stream.with_source(source);
-            stream.modality()?;
+            let modality = stream.modality()?;
+            if let SourceConfig::V4l2(config) = &stream.source {
+                config.video(modality)?;
+            }
             streams.push(stream);
         }
         Ok(self.with_streams(streams))

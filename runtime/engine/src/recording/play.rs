@@ -50,6 +50,10 @@ impl Source for McapReplay {
         self.stream.has_arrivals
     }
 
+    fn unit(&self) -> Option<String> {
+        self.stream.unit.clone()
+    }
+
     fn run(self: Box<Self>, feed: Feed<'_>) -> Result<(), SourceError> {
         let Self {
             path,

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::format::{self, Channel, Chunk, HEAD_LEN, MAGIC, MessageHeader, op};
 use super::message::{DataError, Heard, Inertial, Node, Picture, Place, Sound};
-use super::{CLOCK, Carries, FRAME_ID, SAMPLE, SENSES, stream_of};
+use super::{CLOCK, Carries, FRAME_ID, SAMPLE, SENSES, UNIT, stream_of};
 use crate::source::Signal;
 
 /// How long the shortest way from sensor to host is looked for, in nanoseconds: long enough to meet
@@ -106,6 +106,8 @@ pub struct RecordedStream {
     pub modality: Modality,
     /// Where the sensor was mounted.
     pub frame_id: Option<String>,
+    /// In what it is measured.
+    pub unit: Option<String>,
     /// How often it sampled, in millihertz, at first.
     pub rate_mhz: u32,
     /// Whether it was live, so that the file tells when its samples arrived.
@@ -433,6 +435,7 @@ impl Index {
                 name: ours.stream.to_owned(),
                 modality,
                 frame_id: metadata.get(FRAME_ID).cloned(),
+                unit: metadata.get(UNIT).cloned(),
                 rate_mhz: place.rate_mhz,
                 has_arrivals: metadata.get(CLOCK).is_none_or(|clock| clock != SAMPLE),
                 first_frame,

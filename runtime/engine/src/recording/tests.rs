@@ -104,6 +104,7 @@ fn infos() -> [StreamInfo; 3] {
         name: name.to_owned(),
         modality,
         frame_id: format!("{name}_link"),
+        unit: format!("{name} units"),
         has_arrivals,
     };
     [
@@ -200,6 +201,8 @@ fn what_was_said_is_said_again_bit_by_bit() {
     ];
     assert_eq!(about, expected);
     assert_eq!(file.streams[0].frame_id.as_deref(), Some("hall/mic_link"));
+    let replay = McapReplay::new(&file, &file.streams[1], None).unwrap();
+    assert_eq!(replay.unit().as_deref(), Some("old units"));
     assert_eq!(
         file.streams[1].first_frame.as_ref().unwrap().shape,
         [1, 2, 3]
@@ -529,6 +532,7 @@ fn recordings_are_merged_into_the_same_file() {
         name: modality.to_string(),
         modality,
         frame_id: String::new(),
+        unit: String::new(),
         has_arrivals: false,
     });
     let folder = tempfile::tempdir().unwrap();

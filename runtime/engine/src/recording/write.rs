@@ -14,7 +14,7 @@ use super::message::{
     sound_schema,
 };
 use super::{CLOCK, FRAME_ID, HOST, NODE, SAMPLE, SENSES, UNIT};
-use crate::source::{Block, Samples, Signal, SourceError, unit};
+use crate::source::{Block, Samples, Signal, SourceError};
 
 /// Longest chunk, in nanoseconds.
 const CHUNK_NS: u64 = 1_000_000_000;
@@ -65,6 +65,8 @@ pub struct StreamInfo {
     pub modality: Modality,
     /// Where the sensor is mounted.
     pub frame_id: String,
+    /// In what it is measured.
+    pub unit: String,
     /// Whether its blocks tell when they arrived.
     pub has_arrivals: bool,
 }
@@ -138,7 +140,7 @@ impl<W: Write> Recorder<W> {
             let clock = if info.has_arrivals { HOST } else { SAMPLE };
             let metadata = [
                 (FRAME_ID, info.frame_id.as_str()),
-                (UNIT, unit(info.modality)),
+                (UNIT, info.unit.as_str()),
                 (CLOCK, clock),
             ];
             let metadata: BTreeMap<String, String> = metadata
