@@ -11,6 +11,8 @@ use sensorium_engine::recording::{McapFile, is_mcap};
 use sensorium_engine::source::pipe::Pixel;
 use sensorium_pack::Modality;
 
+use crate::address;
+
 /// What to listen to: the streams of a configuration, or those that are named one by one.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Listen {
@@ -21,7 +23,8 @@ pub struct Listen {
     /// The port that a node of inertial samples is on; may be repeated.
     #[arg(long, value_name = "PORT", conflicts_with = "config")]
     serial: Vec<PathBuf>,
-    /// Raw sound on stdin (-) or in a FIFO, or a WAV, FLAC or Ogg file; may be repeated.
+    /// Raw sound on stdin (-) or in a FIFO, a WAV, FLAC or Ogg file, or a microphone (alsa, or
+    /// alsa:DEVICE; where built with the feature `alsa`); may be repeated.
     #[arg(long, value_name = "PATH", conflicts_with = "config")]
     audio: Vec<PathBuf>,
     /// What a sample of raw sound is: u8, s16le, s24le, s32le or f32le; one channel.
@@ -91,6 +94,9 @@ impl Listen {
 
     /// Sound: raw where it comes from a pipe; a file is played as fast as it was.
     fn sound(&self, path: &Path, rate_hz: Option<u32>) -> anyhow::Result<StreamConfig> {
+        if let Some(device) = address::microphone(path, rate_hz)? {
+            return Ok(StreamConfig::new(Modality::Audio.to_string(), None, device));
+        }
         if !is_pipe(path) {
             let source = SourceConfig::Sound {
                 path: path.to_owned(),
@@ -116,17 +122,19 @@ impl Listen {
 /// Frames of cameras, as folders, arrays, or raw in a FIFO.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Cameras {
-    /// Thermal frames: a folder of 16-bit PNG or PGM, an array .npy [t, h, w], or a FIFO of raw
-    /// frames; may be repeated.
+    /// Thermal frames: a folder of 16-bit PNG or PGM, an array .npy [t, h, w], a FIFO of raw
+    /// frames, a sensor on a bus (i2c:/dev/i2c-1:mlx90640), or a camera of Y16 pixels in hundredths of a
+    /// kelvin (v4l2:/dev/video0); may be repeated.
     #[arg(long, value_name = "PATH")]
     pub thermal: Vec<PathBuf>,
-    /// Depth frames in millimetres, as --thermal.
+    /// Depth frames in millimetres, as --thermal, or a camera of Z16 pixels (v4l2:/dev/video2).
     #[arg(long, value_name = "PATH")]
     pub depth: Vec<PathBuf>,
-    /// Frames a second of --thermal and --depth.
+    /// Frames a second of --thermal and --depth; of a device, its own by default.
     #[arg(long, value_name = "HZ")]
     pub frame_hz: Option<f32>,
-    /// Size of raw frames, such as 160x120; 16 bits a pixel, little-endian.
+    /// Size of raw frames, such as 160x120; 16 bits a pixel, little-endian. Of a v4l2 camera, as it is
+    /// set by default.
     #[arg(long, value_name = "WxH")]
     pub frame_size: Option<FrameSize>,
 }
@@ -136,6 +144,13 @@ pub struct Cameras {
 pub struct FrameSize {
     width: usize,
     height: usize,
+}
+
+impl FrameSize {
+    /// Width and height, as devices have them.
+    fn words(self) -> Option<(u32, u32)> {
+        Some((self.width.try_into().ok()?, self.height.try_into().ok()?))
+    }
 }
 
 impl FromStr for FrameSize {
@@ -177,6 +192,10 @@ impl Cameras {
         path: &Path,
         speed: Option<f64>,
     ) -> anyhow::Result<SourceConfig> {
+        let size = self.frame_size.and_then(FrameSize::words);
+        if let Some(device) = address::camera(modality, path, self.frame_hz, size)? {
+            return Ok(device);
+        }
         let rate_hz = self.frame_hz.with_context(|| {
             format!("--{modality} {path:?}: how many frames a second? Say it as --frame-hz 9")
         })?;

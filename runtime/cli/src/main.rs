@@ -3,6 +3,7 @@
 #[macro_use]
 mod say;
 
+mod address;
 mod board;
 mod cmd;
 mod http;

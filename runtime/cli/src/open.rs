@@ -11,11 +11,13 @@ use sensorium_engine::encode::Encoder;
 use sensorium_engine::event::rounded;
 use sensorium_engine::pipeline::Line;
 use sensorium_engine::recording::{McapFile, McapReplay};
+use sensorium_engine::source::camera::{Frames, Opener};
 use sensorium_engine::source::csv::Recording;
 use sensorium_engine::source::pipe::{Format, Pipe};
 use sensorium_engine::source::replay::Replay;
+use sensorium_engine::source::retry::Retry;
 use sensorium_engine::source::serial::Serial;
-use sensorium_engine::source::{Source, unit};
+use sensorium_engine::source::{Frame, Source, unit};
 use sensorium_engine::stream::{ClockMode, Settings, Stream};
 use sensorium_media::{NumberArray, Sound, clip};
 use sensorium_pack::Modality;
@@ -46,7 +48,7 @@ pub struct About {
     /// The sense.
     pub modality: Modality,
     /// In what it is measured.
-    pub unit: &'static str,
+    pub unit: String,
     /// Samples or frames a second, where that is known before the first.
     pub rate_hz: Option<f64>,
     /// Where the sensor is mounted.
@@ -119,7 +121,9 @@ pub fn open(
         let about = About {
             stream: name.clone(),
             modality: sense.modality(),
-            unit: unit(sense.modality()),
+            unit: source
+                .unit()
+                .unwrap_or_else(|| unit(sense.modality()).to_owned()),
             rate_hz: rate_mhz.map(|mhz| f64::from(mhz) / 1e3),
             frame_id: mounted,
             pack: recognition.pack_id.clone(),
@@ -314,8 +318,48 @@ pub fn open_source(
             }
             (Box::new(replay), Some(recorded.rate_mhz))
         }
+        SourceConfig::Alsa(config) => {
+            let (source, rate_hz) = config.microphone()?.open(retry)?;
+            (source, Some(rate_hz.saturating_mul(1000)))
+        }
+        SourceConfig::I2c(config) => {
+            let array = config.array()?;
+            let unit = array.unit();
+            camera(Frames::open(array, unit)?, &config.bus, check_frames, retry)?
+        }
+        SourceConfig::V4l2(config) => {
+            let video = config.video(stream.modality()?)?;
+            let unit = video.counts.unit();
+            camera(
+                Frames::open(video, unit)?,
+                &config.device,
+                check_frames,
+                retry,
+            )?
+        }
     };
     Ok((source, rate_mhz, mounted))
+}
+
+/// A camera whose frames the encoder takes, and its rate.
+fn camera<O: Opener + 'static>(
+    frames: Frames<O>,
+    path: &Path,
+    check_frames: impl Fn(&NumberArray, &Path) -> anyhow::Result<()>,
+    retry: Retry,
+) -> anyhow::Result<(Box<dyn Source>, Option<u32>)> {
+    let Frame {
+        height,
+        width,
+        pixels,
+    } = frames.camera().blank();
+    let blank = NumberArray {
+        shape: vec![1, height, width],
+        numbers: pixels,
+    };
+    check_frames(&blank, path)?;
+    let rate_mhz = frames.camera().rate_mhz();
+    Ok((Box::new(frames.with_retry(retry)), Some(rate_mhz)))
 }
 
 fn frame_mhz(rate_hz: f32) -> u32 {

@@ -11,7 +11,7 @@ use sensorium_engine::sense::Sense;
 use sensorium_engine::slot::Slot;
 use sensorium_engine::space::Space;
 use sensorium_engine::stream::Settings;
-use sensorium_pack::{Modality, Pack};
+use sensorium_pack::{Encoder as Entry, Modality, Pack};
 
 /// The pack that every build carries.
 const BUILT_IN: &[u8] = include_bytes!("../../engine/packs/sense-1.pack");
@@ -118,29 +118,43 @@ pub fn test_all(
     text_model: Option<&Path>,
     classes: Option<&Path>,
 ) -> anyhow::Result<Vec<Tested>> {
-    let entries = pack.manifest().encoders.iter();
-    entries
-        .map(|entry| {
-            let encoder = Encoder::load_entry(pack, entry)?;
-            let space = load_space(pack, encoder.space(), text_model)?;
-            let modality = encoder.modality();
-            let classes = match classes.is_none() && has_no_class(pack)? {
-                true => 0,
-                false => {
-                    let compiled = load_classes(pack, &space, modality, classes)?;
-                    match Bank::new(&compiled, modality) {
-                        Ok(bank) => bank.classes().len(),
-                        Err(BankError::NoClass { .. }) => 0,
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-            };
-            Ok(Tested {
-                encoder: encoder.name().to_owned(),
-                classes,
-            })
+    let known = |entry: &Entry| -> anyhow::Result<usize> {
+        if classes.is_none() && has_no_class(pack)? {
+            return Ok(0);
+        }
+        let space = load_space(pack, &entry.space, text_model)?;
+        let compiled = load_classes(pack, &space, entry.modality, classes)?;
+        match Bank::new(&compiled, entry.modality) {
+            Ok(bank) => Ok(bank.classes().len()),
+            Err(BankError::NoClass { .. }) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    };
+    let mut tested = Vec::new();
+    for entry in &pack.manifest().encoders {
+        Encoder::load_entry(pack, entry)?;
+        tested.push((entry, known(entry)));
+    }
+    // Words that a space does not know may be those of another, in which the same sense is known.
+    let elsewhere: Vec<(Modality, &str)> = { tested.iter() }
+        .filter(|(_, counted)| counted.is_ok())
+        .map(|(entry, _)| (entry.modality, entry.space.as_str()))
+        .collect();
+    let has_other = |entry: &Entry| {
+        let mut elsewhere = elsewhere.iter();
+        elsewhere.any(|(sense, space)| *sense == entry.modality && *space != entry.space)
+    };
+    let tested = tested.into_iter().map(|(entry, counted)| {
+        let classes = match counted {
+            Err(_) if has_other(entry) => 0,
+            counted => counted?,
+        };
+        Ok(Tested {
+            encoder: entry.name.clone(),
+            classes,
         })
-        .collect()
+    });
+    tested.collect()
 }
 
 /// All that the windows of one sense are recognised with.

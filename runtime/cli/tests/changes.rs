@@ -22,8 +22,8 @@ const CHANGES: usize = 1000;
 const STREAMS: [(&str, u64, u64, [&str; 2]); 4] = [
     ("audio", 8000, 2000, ["low", "high"]),
     ("audio-2", 8000, 2000, ["low", "high"]),
-    ("thermal", 4, 1, ["top", "bottom"]),
     ("depth", 4, 4, ["above", "below"]),
+    ("depth-2", 4, 4, ["above", "below"]),
 ];
 
 /// The status and body of a request.
@@ -44,10 +44,9 @@ fn request(address: &str, method: &str, path: &str, body: &str) -> (u16, String)
 /// A few seconds of what a stream gives, again and again.
 fn bytes_of(stream: &str) -> Vec<u8> {
     let values: Vec<u16> = match stream {
-        "thermal" | "depth" => {
-            let much = if stream == "depth" { 8000 } else { 200 };
+        "depth" | "depth-2" => {
             let frame = |at: u16| {
-                let half = [much + at % 5; 18];
+                let half = [8000 + at % 5; 18];
                 let other = [300; 18];
                 if at % 32 < 16 {
                     [half, other]
@@ -81,14 +80,14 @@ fn a_thousand_changes_lose_no_window() {
             .unwrap()
             .success()
     );
-    let [one, two, thermal, depth] = &fifos;
+    let [one, two, near, far] = &fifos;
     let mut child = Command::new(env!("CARGO_BIN_EXE_sensorium"))
         .args(["run", "--audio", one, "--audio", two, "--rate-hz", "16000"])
         .args([
-            "--thermal",
-            thermal,
             "--depth",
-            depth,
+            near,
+            "--depth",
+            far,
             "--frame-hz",
             "8",
             "--frame-size",

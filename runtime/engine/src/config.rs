@@ -26,6 +26,10 @@
 //! source = { kind = "pcm", path = "-", rate_hz = 16000, format = "s16le", channels = 1 }
 //!
 //! [[stream]]
+//! name = "hall"
+//! source = { kind = "alsa", device = "hw:CARD=1,DEV=0", rate_hz = 16000 }
+//!
+//! [[stream]]
 //! name = "kitchen"
 //! source = { kind = "sound", path = "kitchen.flac" }
 //! pack = "tagger.pack"         # where this sense's encoder is in another pack
@@ -34,6 +38,15 @@
 //! name = "ceiling"
 //! modality = "thermal"
 //! source = { kind = "raw-frames", path = "/run/thermal", rate_hz = 9.0, width = 32, height = 24, pixel = "u16" }
+//!
+//! [[stream]]
+//! name = "oven"
+//! source = { kind = "i2c", bus = "/dev/i2c-1", sensor = "mlx90640", rate_hz = 4.0, emissivity = 0.95 }
+//!
+//! [[stream]]
+//! name = "yard"
+//! modality = "thermal"
+//! source = { kind = "v4l2", device = "/dev/video0", scale = 0.01, offset = -273.15 }
 //!
 //! [[stream]]
 //! name = "door"
@@ -75,15 +88,17 @@ use crate::source::pipe::Pixel;
 use crate::source::retry::Retry;
 use crate::stream::ClockMode;
 
+mod device;
 mod layers;
 mod range;
 
+pub use device::{AlsaConfig, I2cConfig, V4l2Config};
 pub use layers::files_beside;
-use range::out_of_range;
 pub use range::{
     MOST_CORES, check_cores, check_frame_hz, check_hop_s, check_rate_hz, check_retry_s,
     check_score, check_speed,
 };
+use range::{check_sound_hz, out_of_range};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
@@ -277,12 +292,13 @@ impl StreamConfig {
             SourceConfig::Serial { .. } | SourceConfig::Csv { .. } => {
                 (&[Modality::Imu], ["imu"; 2])
             }
-            SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } => {
+            SourceConfig::Sound { .. } | SourceConfig::Pcm { .. } | SourceConfig::Alsa(_) => {
                 (&[Modality::Audio], ["audio"; 2])
             }
-            SourceConfig::Frames { .. } | SourceConfig::RawFrames { .. } => {
-                (&[Modality::Thermal, Modality::Depth], CAMERAS)
-            }
+            SourceConfig::Frames { .. }
+            | SourceConfig::RawFrames { .. }
+            | SourceConfig::V4l2(_) => (&[Modality::Thermal, Modality::Depth], CAMERAS),
+            SourceConfig::I2c(_) => (&[Modality::Thermal], ["thermal"; 2]),
             SourceConfig::Mcap { .. } => (&SENSES, ALL),
         };
         match (self.modality, known) {
@@ -408,6 +424,12 @@ pub enum SourceConfig {
         /// As of `Csv`.
         speed: Option<f64>,
     },
+    /// A microphone, by ALSA.
+    Alsa(AlsaConfig),
+    /// A thermal array on an I2C bus.
+    I2c(I2cConfig),
+    /// A thermal or depth camera of Linux.
+    V4l2(V4l2Config),
 }
 
 /// When a score makes an event; see [`EventPolicy`].
@@ -494,13 +516,17 @@ impl SourceConfig {
             Self::Frames { .. } => "frames",
             Self::RawFrames { .. } => "raw-frames",
             Self::Mcap { .. } => "mcap",
+            Self::Alsa(_) => "alsa",
+            Self::I2c(_) => "i2c",
+            Self::V4l2(_) => "v4l2",
         }
     }
 
-    /// Where samples come from.
+    /// Where samples come from; of a microphone what it is called.
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
+            Self::Alsa(AlsaConfig { device, .. }) => Path::new(device),
             Self::Serial { port: path, .. }
             | Self::Csv { path, .. }
             | Self::Sound { path, .. }
@@ -508,7 +534,18 @@ impl SourceConfig {
             | Self::Frames { path, .. }
             | Self::RawFrames { path, .. }
             | Self::Mcap { path, .. } => path,
+            Self::I2c(I2cConfig { bus: path, .. })
+            | Self::V4l2(V4l2Config { device: path, .. }) => path,
         }
+    }
+
+    /// Whether it is a device, and no recording could be in its place.
+    #[must_use]
+    pub fn is_device(&self) -> bool {
+        matches!(
+            self,
+            Self::Serial { .. } | Self::Alsa(_) | Self::I2c(_) | Self::V4l2(_)
+        )
     }
 
     /// Checks its numbers; errors call the stream `name`.
@@ -544,6 +581,14 @@ impl SourceConfig {
                     ));
                 }
             }
+            Self::Alsa(config) => {
+                config.microphone()?;
+            }
+            Self::I2c(config) => {
+                config.array()?;
+            }
+            // Its counts are those of a sense.
+            Self::V4l2(_) => {}
         }
         self.units(name)?;
         Ok(())
@@ -564,13 +609,7 @@ impl SourceConfig {
         else {
             return Ok(None);
         };
-        if !(1_000..=192_000).contains(rate_hz) {
-            return Err(out_of_range(
-                "rate_hz",
-                f64::from(*rate_hz),
-                "1000 to 192000",
-            ));
-        }
+        check_sound_hz(*rate_hz)?;
         let pcm = Pcm::new(format, *channels, *rate_hz);
         let pcm = pcm.map_err(|source| ConfigError::Format {
             name: name.to_owned(),

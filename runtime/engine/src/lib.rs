@@ -33,6 +33,7 @@ pub mod slot;
 pub mod source;
 pub mod space;
 pub mod stream;
+mod sys;
 pub mod take;
 pub mod text;
 pub mod vitals;

@@ -4,19 +4,25 @@
 //! csv, wav, frames ──▶ replay ─┐
 //! mcap ──────────────▶ replay ─┤
 //! tty ───────────────▶ serial ─┤
-//! stdin, fifo ───────▶ pipe ───┴▶ Feed ─▶ queue ─▶ stream
+//! stdin, fifo ───────▶ pipe ───┤
+//! alsa ──────────────▶ microphone
+//! i2c, v4l2 ─────────▶ camera ─┴▶ Feed ─▶ queue ─▶ stream
 //! ```
 //!
 //! A source runs in a thread of its own and says what it meets as [`Signal`]s. Samples carry the
 //! number that they have had since the sensor began, and their own time, so that nothing
 //! downstream depends on when they came.
 
+pub mod camera;
 pub mod csv;
+pub mod i2c;
+pub mod microphone;
 pub mod node;
 pub mod pipe;
 pub mod replay;
 pub mod retry;
 pub mod serial;
+pub mod v4l2;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,6 +87,15 @@ pub enum SourceError {
         /// What is wrong with it.
         source: ReadError,
     },
+    /// A thermal array on a bus.
+    #[error(transparent)]
+    I2c(#[from] i2c::I2cError),
+    /// A thermal or depth camera.
+    #[error(transparent)]
+    V4l2(#[from] v4l2::V4l2Error),
+    /// A microphone.
+    #[error(transparent)]
+    Microphone(#[from] microphone::MicrophoneError),
     /// The port cannot be read any more: it was unplugged.
     #[error("the port {port:?} is gone")]
     Unplugged {
@@ -89,6 +104,13 @@ pub enum SourceError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+impl SourceError {
+    /// Whether waiting does not help.
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::I2c(i2c::I2cError::TooFast { .. }))
+    }
 }
 
 /// What a source says.
@@ -300,6 +322,11 @@ pub trait Source: Send + std::fmt::Debug {
     /// Whether, as a recording, it tells when its samples once arrived.
     fn tells_arrivals(&self) -> bool {
         false
+    }
+
+    /// In what its samples are measured, where the sense alone does not say; see [`unit`].
+    fn unit(&self) -> Option<String> {
+        None
     }
 
     /// Reads until the source ends or [`Feed::push`] says so.

@@ -13,7 +13,8 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use sensorium_engine::config::{Config, SourceConfig, files_beside};
+use sensorium_engine::config::{AlsaConfig, Config, SourceConfig, files_beside};
+use sensorium_engine::source::retry::Retry;
 use serde::Serialize;
 
 use crate::board;
@@ -198,6 +199,21 @@ fn check_config(path: &Path, machine: &Machine, options: &mut Options) -> Vec<Ch
     checks
 }
 
+fn check_microphone(what: String, config: &AlsaConfig) -> Check {
+    let open = || -> anyhow::Result<u32> { Ok(config.microphone()?.open(Retry::default())?.1) };
+    match open() {
+        Ok(rate_hz) => Check::good(
+            what,
+            format!("microphone {:?}, {rate_hz} Hz", config.device),
+        ),
+        Err(error) => Check::bad(
+            what,
+            format!("{error:#}"),
+            "`arecord -L` lists microphones; may you use them (group audio)?",
+        ),
+    }
+}
+
 fn check_source(name: &str, source: &SourceConfig, machine: &Machine) -> Check {
     let what = format!("stream {name:?}");
     let path = source.path();
@@ -213,6 +229,23 @@ fn check_source(name: &str, source: &SourceConfig, machine: &Machine) -> Check {
                 .open(path)
                 .map(found),
             "plug the node in; `sensorium doctor` lists the serial ports that are there",
+        ),
+        SourceConfig::Alsa(config) => return check_microphone(what, config),
+        SourceConfig::V4l2(_) => (
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .map(found),
+            "is the camera plugged in? May you use it (group video)?",
+        ),
+        SourceConfig::I2c(_) => (
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(path)
+                .map(found),
+            "is the bus enabled (raspi-config, or dtparam=i2c_arm=on)? May you use it (group i2c)?",
         ),
         // Opening a FIFO would wait for its writer.
         SourceConfig::Pcm { .. } | SourceConfig::RawFrames { .. } => (

@@ -4,10 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use clap::ValueEnum;
 use sensorium_core::feature::ImuUnits;
-use sensorium_engine::config::{EventsConfig, check_hop_s, check_rate_hz, check_speed};
+use sensorium_engine::config::{
+    EventsConfig, StreamConfig, check_hop_s, check_rate_hz, check_speed,
+};
 use sensorium_engine::fuse::MERGE_WITHIN_S;
 use sensorium_engine::stream::ClockMode;
 
@@ -93,6 +95,18 @@ pub fn units(text: &str) -> anyhow::Result<ImuUnits> {
     Ok(text.parse::<ImuUnits>()?)
 }
 
+/// Refuses devices.
+fn check_recorded(streams: &[StreamConfig]) -> anyhow::Result<()> {
+    match streams.iter().find(|stream| stream.source.is_device()) {
+        Some(stream) => bail!(
+            "stream {:?}: {:?} is a device, expected a recording; listen to it with `sensorium run`",
+            stream.name,
+            stream.source.path()
+        ),
+        None => Ok(()),
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     args.recording.check()?;
@@ -109,6 +123,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         streams.extend(recordings(path, (rate_hz, units.clone()), speed, wanted)?);
     }
     streams.extend(args.cameras.streams(speed)?);
+    check_recorded(&streams)?;
     ensure!(
         !streams.is_empty(),
         "nothing to replay: give files, --thermal PATH or --depth PATH"

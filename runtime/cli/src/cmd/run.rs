@@ -35,7 +35,7 @@ use crate::watch;
 pub struct Args {
     #[command(flatten)]
     listen: Listen,
-    /// Samples a second of raw sound.
+    /// Samples a second of raw sound, or of a microphone, which gives 16000 by default if it can.
     #[arg(long, value_name = "HZ", conflicts_with = "config")]
     rate_hz: Option<u32>,
     /// The stream's name in events, where it is the only one; its sense by default.
@@ -68,6 +68,7 @@ Examples:
   sensorium run --serial /dev/ttyACM0
   arecord -q -t raw -f S16_LE -r 16000 | sensorium run --audio - --rate-hz 16000 --pack sense.pack
   sensorium run --serial /dev/ttyACM0 --thermal /run/thermal --frame-hz 9 --frame-size 32x24 --json
+  sensorium run --thermal i2c:/dev/i2c-1:mlx90640 --frame-hz 4 --depth v4l2:/dev/video2
   sensorium run --config robot.toml --classes classes.toml --http 127.0.0.1:7420
   curl -X PUT 127.0.0.1:7420/classes/knocking -d '{\"prompts\": [\"someone knocks at a door\"]}'";
 

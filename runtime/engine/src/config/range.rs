@@ -65,6 +65,18 @@ pub fn check_retry_s(retry_s: Option<f64>) -> Result<(), ConfigError> {
     }
 }
 
+/// Checks a rate of sound that is listened to.
+///
+/// # Errors
+///
+/// A rate outside 1000 to 192 000 Hz.
+pub(super) fn check_sound_hz(rate_hz: u32) -> Result<(), ConfigError> {
+    if (1_000..=192_000).contains(&rate_hz) {
+        return Ok(());
+    }
+    Err(out_of_range("rate_hz", rate_hz.into(), "1000 to 192000"))
+}
+
 /// Checks a rate of frames.
 ///
 /// # Errors

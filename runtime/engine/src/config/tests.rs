@@ -20,7 +20,7 @@ fn the_documented_file_is_understood() {
         .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n")
         .collect();
     let config = Config::parse(&example).unwrap();
-    assert_eq!(config.streams.len(), 6);
+    assert_eq!(config.streams.len(), 10);
     assert_eq!(config.clock, Some(ClockMode::Host));
     let scoring = Scoring {
         temperature: 0.1,
@@ -122,5 +122,84 @@ fn what_cannot_be_is_refused() {
     assert_eq!(
         error(&format!("{csv}units = 'stone' }}")),
         "stream \"a\": units is \"stone\", expected such as \"g,rad/s\""
+    );
+}
+
+#[test]
+fn thermal_arrays_are_what_their_sensors_can() {
+    let i2c = |rest: &str| {
+        let source = format!("kind = 'i2c', bus = '/dev/i2c-1', {rest}");
+        let text = format!("[[stream]]\nname = 'a'\nsource = {{ {source} }}\n");
+        Config::parse(&text).map(|config| config.streams[0].modality().unwrap())
+    };
+    assert_eq!(i2c("sensor = 'amg8833'").unwrap(), Modality::Thermal);
+    assert!(i2c("sensor = 'mlx90640', address = 0x34, rate_hz = 0.5, emissivity = 1").is_ok());
+    let error = |rest| i2c(rest).unwrap_err().to_string();
+    assert_eq!(
+        error("sensor = 'amg8833', rate_hz = 9"),
+        "rate_hz is 9, expected 1 or 10"
+    );
+    assert_eq!(
+        error("sensor = 'mlx90640', rate_hz = 10"),
+        "rate_hz is 10, expected 0.25, 0.5, 1, 2, 4, 8, 16 or 32"
+    );
+    assert_eq!(
+        error("sensor = 'mlx90640', address = 3"),
+        "address is 3, expected 8 to 119 (0x77)"
+    );
+    assert_eq!(
+        error("sensor = 'mlx90640', emissivity = 0"),
+        "emissivity is 0, expected 0.05 to 1"
+    );
+    assert!(error("sensor = 'amg8833', emissivity = 0.9").contains("of an mlx90640 only"));
+    assert!(error("sensor = 'mlx90641'").ends_with("did you mean \"mlx90640\"?"));
+    assert!(error("sensor = 'amg8833', adress = 3").ends_with("did you mean \"address\"?"));
+}
+
+#[test]
+fn cameras_are_of_a_sense() {
+    let v4l2 = |modality: &str, rest: &str| {
+        let source = format!("kind = 'v4l2', device = '/dev/video0'{rest}");
+        let text = format!("[[stream]]\nname = 'a'\n{modality}\nsource = {{ {source} }}\n");
+        Config::parse(&text).map_err(|error| error.to_string())
+    };
+    let (thermal, depth) = ("modality = 'thermal'", "modality = 'depth'");
+    assert!(v4l2(thermal, ", width = 160, height = 120, rate_hz = 9").is_ok());
+    assert!(v4l2(depth, ", scale = 0.00025").is_ok());
+    let error = |modality, rest| v4l2(modality, rest).unwrap_err();
+    assert_eq!(
+        error("", ""),
+        "stream \"a\": a source of kind \"v4l2\" needs modality = \"thermal\" or \"depth\""
+    );
+    assert_eq!(
+        error(depth, ", offset = 1"),
+        "offset is 1, expected none: no distance is where nothing is counted"
+    );
+    assert_eq!(
+        error(thermal, ", scale = 0"),
+        "scale is 0, expected 0.000001 to 1000"
+    );
+    assert_eq!(
+        error(thermal, ", width = 160"),
+        "width is 160, expected height, too"
+    );
+    assert_eq!(
+        error(thermal, ", rate_hz = 0"),
+        "rate_hz is 0, expected 0.01 to 1000"
+    );
+}
+
+#[test]
+fn microphones_have_a_rate() {
+    let alsa = |rest: &str| {
+        let text = format!("[[stream]]\nname = 'a'\nsource = {{ kind = 'alsa'{rest} }}\n");
+        Config::parse(&text).map_err(|error| error.to_string())
+    };
+    let config = alsa("").unwrap();
+    assert_eq!(config.streams[0].modality().unwrap(), Modality::Audio);
+    assert_eq!(config.streams[0].source.path(), Path::new("default"));
+    assert_eq!(
+        alsa(", rate_hz = 16").unwrap_err(),
+        "rate_hz is 16, expected 1000 to 192000"
     );
 }

@@ -100,7 +100,7 @@ impl Format {
     }
 
     /// The samples of bytes that hold whole ones.
-    fn samples(&self, bytes: &[u8]) -> Samples {
+    pub(super) fn samples(&self, bytes: &[u8]) -> Samples {
         match self {
             // As many samples as fit a chunk are never too many.
             Self::Sound(pcm) => Samples::Sound(
@@ -150,21 +150,21 @@ pub struct Pipe {
     retry: Retry,
 }
 
-/// How far a pipe has been read.
+/// How far a pipe, or a microphone, has been read.
 #[derive(Debug, Clone, Copy, Default)]
-struct Progress {
+pub(super) struct Progress {
     /// Number of the next sample.
-    index: u64,
+    pub(super) index: u64,
     /// When the last byte came; none before the first. Not by the host's clock, which may be set
     /// meanwhile.
-    newest: Option<Instant>,
+    pub(super) newest: Option<Instant>,
     /// Whether the writer left since.
-    is_gone: bool,
+    pub(super) is_gone: bool,
 }
 
 impl Progress {
     /// The number of the first of `count` samples that were taken by now, after a writer was gone.
-    fn resumed(self, count: u64, now: Instant, rate_mhz: u32) -> u64 {
+    pub(super) fn resumed(self, count: u64, now: Instant, rate_mhz: u32) -> u64 {
         let Some(newest) = self.newest else {
             return self.index;
         };
