@@ -4,7 +4,6 @@
 #![cfg(feature = "alsa")]
 #![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
 
-#[allow(dead_code, reason = "tests of files use the rest")]
 mod tiny;
 
 use std::io::{BufRead, BufReader, Read};

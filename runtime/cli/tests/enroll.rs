@@ -6,7 +6,6 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-#[allow(dead_code, reason = "files of senses that are not enrolled here")]
 mod tiny;
 
 use tiny::{Folder, tones, wav};

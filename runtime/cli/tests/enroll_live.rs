@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
 
-#[allow(dead_code, reason = "files of senses that are not enrolled here")]
 mod tiny;
 
 use std::fs::File;

@@ -8,7 +8,6 @@ use sensorium_pack::{Modality, Pack, PackWriter};
 use sensorium_testkit::{Tiny, tiny_pack};
 use serde_json::Value;
 
-#[allow(dead_code, reason = "files of senses that have one space here")]
 mod tiny;
 
 use tiny::{AUDIO, Folder, tones, wav};

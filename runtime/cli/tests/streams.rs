@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
 
-#[allow(dead_code, reason = "tests of single senses use the rest")]
 mod tiny;
 
 use std::process::{Command, Output};
