@@ -324,7 +324,7 @@ pub trait Source: Send + std::fmt::Debug {
         false
     }
 
-    /// In what its samples are measured, where the sense alone does not say; see [`unit`].
+    /// In what its samples are measured, where the sense alone does not say; see [`unit()`].
     fn unit(&self) -> Option<String> {
         None
     }
