@@ -245,7 +245,7 @@ impl Array {
                 Amg8833::open(wire, self.address, rate, &mut linux_embedded_hal::Delay)
                     .map(|sensor| Sensor::Amg8833 {
                         sensor,
-                        celsius: [f32::NAN; amg8833::PIXELS],
+                        celsius: Box::new([f32::NAN; amg8833::PIXELS]),
                         due: None,
                     })
                     .map_err(SensorError::Amg8833)
@@ -290,7 +290,7 @@ pub struct ThermalArray {
 enum Sensor {
     Amg8833 {
         sensor: Amg8833<Wire>,
-        celsius: [f32; amg8833::PIXELS],
+        celsius: Box<[f32; amg8833::PIXELS]>,
         /// When the next frame is there.
         due: Option<Instant>,
     },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{
-    BufferSize, Data, DeviceId, ErrorKind, HostId, SampleFormat, StreamConfig,
+    BufferSize, Data, DeviceId, ErrorKind, HostId, SampleFormat, StreamConfig, SupportedBufferSize,
     SupportedStreamConfigRange,
 };
 use sensorium_media::Pcm;
@@ -177,7 +177,7 @@ fn choose(
         let config = StreamConfig {
             channels: *channels,
             sample_rate: rate_hz,
-            buffer_size: BufferSize::Default,
+            buffer_size: buffer_size(range, rate_hz),
         };
         Some((config, format, pcm))
     });
@@ -186,6 +186,16 @@ fn choose(
         rate_hz,
         known: known(&usable),
     })
+}
+
+/// A tenth of a second, as far as the device can: who is busy for so long loses nothing.
+fn buffer_size(range: &SupportedStreamConfigRange, rate_hz: u32) -> BufferSize {
+    match *range.buffer_size() {
+        SupportedBufferSize::Range { min, max } if min <= max => {
+            BufferSize::Fixed((rate_hz / 10).clamp(min, max))
+        }
+        _ => BufferSize::Default,
+    }
 }
 
 fn known(usable: &[(u16, usize, SupportedStreamConfigRange)]) -> String {

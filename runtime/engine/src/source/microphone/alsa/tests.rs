@@ -1,5 +1,3 @@
-use cpal::SupportedBufferSize;
-
 use super::*;
 
 fn range(channels: u16, rates: (u32, u32), format: SampleFormat) -> SupportedStreamConfigRange {
@@ -37,6 +35,19 @@ fn the_fewest_channels_of_the_best_kind_are_taken() {
         at(96_000).unwrap_err(),
         "microphone \"mic\" does not give 96000 samples a second, expected 8000 to 48000"
     );
+}
+
+#[test]
+fn buffers_are_a_tenth_of_a_second() {
+    let of = |min, max| {
+        let size = SupportedBufferSize::Range { min, max };
+        let range = SupportedStreamConfigRange::new(1, 8_000, 48_000, size, SampleFormat::I16);
+        buffer_size(&range, 16_000)
+    };
+    assert_eq!(of(64, 4_096), BufferSize::Fixed(1_600));
+    assert_eq!(of(64, 1_024), BufferSize::Fixed(1_024));
+    let unknown = range(1, (8_000, 48_000), SampleFormat::I16);
+    assert_eq!(buffer_size(&unknown, 16_000), BufferSize::Default);
 }
 
 #[test]
