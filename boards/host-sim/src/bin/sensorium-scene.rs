@@ -18,7 +18,7 @@ struct Args {
     /// The folder; it is made if it is missing.
     out: PathBuf,
     /// Decides about noise.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 4)]
     seed: u64,
 }
 
