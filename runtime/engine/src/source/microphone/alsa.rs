@@ -1,6 +1,6 @@
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{
@@ -42,6 +42,8 @@ enum Heard {
         bytes: Vec<u8>,
         first: u64,
         now_ns: i64,
+        /// The same by a clock that nobody sets.
+        at: Instant,
     },
     /// Some were lost, nobody knows how many.
     Overrun,
@@ -113,6 +115,7 @@ fn hear(sender: &SyncSender<Heard>, bytes: &[u8], first: u64, frame_bytes: usize
         bytes: bytes.to_vec(),
         first,
         now_ns: now_ns(),
+        at: Instant::now(),
     });
     (bytes.len() / frame_bytes) as u64
 }
@@ -225,12 +228,13 @@ impl Sound {
         // Number of the first sample since it was opened.
         let mut base = progress.index;
         while !feed.is_stopped() {
-            let (bytes, first, now_ns) = match self.line.heard.recv_timeout(TIMEOUT) {
+            let (bytes, first, now_ns, at) = match self.line.heard.recv_timeout(TIMEOUT) {
                 Ok(Heard::Samples {
                     bytes,
                     first,
                     now_ns,
-                }) => (bytes, first, now_ns),
+                    at,
+                }) => (bytes, first, now_ns, at),
                 Ok(Heard::Overrun) => {
                     progress.is_gone = true;
                     continue;
@@ -244,12 +248,12 @@ impl Sound {
             let samples = format.samples(&bytes);
             let count = samples.len() as u64;
             if std::mem::take(&mut progress.is_gone) {
-                let index = progress.resumed(count, now_ns, rate_mhz);
+                let index = progress.resumed(count, at, rate_mhz);
                 base = index.saturating_sub(first);
             }
             let index = base.saturating_add(first).max(progress.index);
             progress.index = index.saturating_add(count);
-            progress.newest_ns = Some(now_ns);
+            progress.newest = Some(at);
             let block = Block {
                 index,
                 t_us: sample_time_us(index, rate_mhz),
