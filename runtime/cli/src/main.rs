@@ -38,7 +38,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Play a real recording and name what happens in it.
+    /// Play recordings of four senses and name what happens in them.
     Demo(cmd::demo::Args),
     /// Listen to sensors and name what happens.
     Run(cmd::run::Args),
