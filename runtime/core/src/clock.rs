@@ -17,6 +17,9 @@
 //! is the mapping: a delay that every frame has alike cannot be seen one way, and is not in the
 //! uncertainty.
 //!
+//! A second whose quickest frame is later than a quicker one by more than any skew explains has waited,
+//! as frames do in a port that is not open yet: it is forgotten.
+//!
 //! A device that begins anew starts the mapping anew, whether it says so ([`Clock::boot`]) or its time
 //! goes back; so does a step of the host's own clock. Counters that wrap are made whole by
 //! [`Unwrapper`].
@@ -364,8 +367,8 @@ impl Slope {
     }
 }
 
-/// Keeps a frame if it is the first or the quickest of its second, skew apart. Returns whether it
-/// did.
+/// Keeps a frame if it is the first or the quickest of its second, skew apart, and forgets the seconds
+/// that have waited, as this frame shows. Returns whether it did.
 fn keep(
     side: &mut Side,
     t_dev_us: u64,
@@ -385,14 +388,33 @@ fn keep(
         let quicker = is_quicker(&(offset_ns - skew * since_last_us), &last.offset_ns);
         if quicker {
             *last = new;
+            forget_late(side, new, is_quicker);
         }
         return quicker;
     }
+    forget_late(side, new, is_quicker);
     if side.is_full() {
         side.pop_front();
     }
     // Cannot be full: a place was just made.
     side.push_back(new).is_ok()
+}
+
+/// Forgets the seconds whose quickest frame is later than this one by more than any skew explains.
+fn forget_late(side: &mut Side, quick: Quickest, is_quicker: fn(&f64, &f64) -> bool) {
+    let has_waited = |q: &Quickest| {
+        let skew_ns = libm::fabs(between_us(q.t_dev_us, quick.t_dev_us)) * MAX_SKEW_PPM / 1000.0;
+        is_quicker(&quick.offset_ns, &q.offset_ns)
+            && libm::fabs(q.offset_ns - quick.offset_ns) > skew_ns
+    };
+    for _ in 0..side.len() {
+        if let Some(q) = side.pop_front()
+            && !has_waited(&q)
+        {
+            // Cannot be full: a place was just made.
+            let _ = side.push_back(q);
+        }
+    }
 }
 
 /// Microseconds from one time to another, of either sign.

@@ -175,7 +175,31 @@ fn a_link_that_stalls_is_no_step() {
     clock.observe(64_000_000, truth(64_000_000, 0.0));
     let host = clock.host_from_device(64_000_000);
     assert!(host.t_ns.abs_diff(truth(64_000_000, 0.0)) <= host.uncertainty_ns);
-    assert_eq!(clock.upper.len(), 64);
+    // All but the three that have waited, 61 of them before: it did not begin anew.
+    assert_eq!(clock.upper.len(), 61);
+}
+
+/// The first frames of a node wait in its port until that is opened.
+#[test]
+fn frames_that_have_waited_bend_no_line() {
+    for late_ns in [300_000_000_i64, 1_000_000_000, 3_500_000_000] {
+        let (mut clock, mut random) = (Clock::new(), 9);
+        for block in 0..3000_u64 {
+            let t_dev_us = block * 20_000;
+            let true_ns = truth(t_dev_us, 40.0);
+            let delay_ns = (splitmix(&mut random) % JITTER_NS) as i64;
+            let opened_ns = truth(0, 40.0) + late_ns;
+            clock.observe(t_dev_us, (true_ns + delay_ns).max(opened_ns));
+            let host = clock.host_from_device(t_dev_us);
+            if true_ns > opened_ns + 5_000_000_000 {
+                let error_ns = host.t_ns.abs_diff(true_ns);
+                assert!(
+                    error_ns < 2_000_000 && host.uncertainty_ns < 20_000_000,
+                    "{late_ns} ns late: {error_ns} ns off at {t_dev_us} us, stated {host:?}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
