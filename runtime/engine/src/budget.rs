@@ -6,6 +6,9 @@
 //!        still more:   streams wait for their turn, their queues fill up, and drop the oldest, counted
 //! ```
 //!
+//! How often there is one is by the clock that processor time is counted by: a stream of which more comes
+//! than its rate says needs more.
+//!
 //! A stream that scores fewer windows still sees all of its samples, as long as its hop is no longer
 //! than its window.
 
@@ -19,6 +22,12 @@ const NEWEST: f64 = 0.1;
 
 /// Share of the budget that has to suffice before hops are shortened again: costs waver.
 const EASE: f64 = 0.9;
+
+/// How long samples are counted to tell how fast a stream is.
+const PACE_OVER: Duration = Duration::from_secs(2);
+
+/// Samples come in blocks: a stream is no faster than its rate says before it is by so much.
+const FAST: f64 = 1.25;
 
 /// Processor time that may be spent ahead, in seconds.
 const BURST_S: f64 = 0.5;
@@ -57,6 +66,8 @@ struct Load {
     demand: Demand,
     /// Processor time of one window, in seconds; none before the first.
     cost_s: Option<f64>,
+    /// Seconds of samples that come in a second: 1, or more than [`FAST`].
+    pace: f64,
     /// One window of so many is scored.
     stride: u32,
 }
@@ -116,12 +127,15 @@ impl Budget {
         state.loads.push(Load {
             demand,
             cost_s: None,
+            pace: 1.0,
             stride: 1,
         });
         Share {
             budget: Arc::clone(self),
             at: state.loads.len() - 1,
             passed: 0,
+            came_s: 0.0,
+            since: self.began.elapsed(),
         }
     }
 
@@ -138,9 +152,31 @@ pub struct Share {
     at: usize,
     /// Windows that were left out since one was scored.
     passed: u32,
+    /// Seconds of samples that came since then.
+    came_s: f64,
+    since: Duration,
 }
 
 impl Share {
+    /// So many seconds of samples came, whatever becomes of them.
+    pub fn came(&mut self, seconds: f64) {
+        let now = self.budget.began.elapsed();
+        self.came_by(seconds, now);
+    }
+
+    fn came_by(&mut self, seconds: f64, now: Duration) {
+        self.came_s += seconds;
+        let over = now.saturating_sub(self.since);
+        if over < PACE_OVER {
+            return;
+        }
+        let pace = self.came_s / over.as_secs_f64();
+        (self.came_s, self.since) = (0.0, now);
+        let mut state = self.budget.lock();
+        state.loads[self.at].pace = if pace > FAST { pace } else { 1.0 };
+        state.share_out();
+    }
+
     /// One window of so many is scored.
     #[must_use]
     pub fn stride(&self) -> u32 {
@@ -195,8 +231,10 @@ fn thread_time() -> Duration {
 /// Lengthens hops until they can be afforded, or shortens them.
 fn share_out(loads: &mut [Load], cores: f64) {
     let needed = |loads: &[Load]| -> f64 {
-        let of_load =
-            |load: &Load| load.cost_s.unwrap_or(0.0) / (load.demand.hop_s * f64::from(load.stride));
+        let of_load = |load: &Load| {
+            let every_s = load.demand.hop_s * f64::from(load.stride) / load.pace;
+            load.cost_s.unwrap_or(0.0) / every_s
+        };
         loads.iter().map(of_load).sum()
     };
     let mut wanted = loads.to_vec();
@@ -242,6 +280,7 @@ mod tests {
                 priority,
             },
             cost_s: Some(cost_s),
+            pace: 1.0,
             stride: 1,
         }
     }
@@ -276,6 +315,22 @@ mod tests {
         assert_eq!(strides(&mut loads, 0.5), [2], "it would waver");
         loads[0].cost_s = Some(0.4);
         assert_eq!(strides(&mut loads, 0.5), [1]);
+    }
+
+    #[test]
+    fn hops_of_a_stream_that_is_faster_than_it_says_are_lengthened() {
+        let budget = Budget::new(0.5);
+        let mut share = budget.share(load(0.5, 1.0, 0.0).demand);
+        budget.lock().loads[0].cost_s = Some(0.2);
+        share.since = Duration::ZERO;
+        let mut stride_at = |now_s, seconds| {
+            share.came_by(seconds, Duration::from_secs(now_s));
+            share.stride()
+        };
+        // 0.4 of a core, and four times as much.
+        assert_eq!(stride_at(2, 2.2), 1);
+        assert_eq!(stride_at(4, 8.0), 4);
+        assert_eq!(stride_at(6, 2.0), 1);
     }
 
     #[test]

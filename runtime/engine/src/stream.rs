@@ -21,8 +21,10 @@ use crate::sense::{Sense, SenseError, View, Windows};
 use crate::slot::Slot;
 use crate::source::{Block, Signal};
 
+mod pace;
 mod report;
 
+use pace::Pace;
 use report::Reporter;
 
 /// Windows with less of their samples say more about the gap than about the sensor.
@@ -184,16 +186,6 @@ struct Unscored {
     skipped: u64,
 }
 
-/// What a stream has to do with the budget.
-#[derive(Debug, Default)]
-struct Pace {
-    share: Option<Share>,
-    /// The stride that was told last.
-    told: u32,
-    longest: u32,
-    spent: Duration,
-}
-
 /// One class in this stream.
 #[derive(Debug)]
 struct Tracker {
@@ -324,6 +316,9 @@ impl Stream {
     /// Samples of the source were given up before they came here.
     pub fn dropped(&mut self, samples: u64) {
         self.books.dropped_here(samples);
+        if let Some(windows) = &self.windows {
+            self.pace.came(samples, windows.shape().rate_mhz);
+        }
     }
 
     /// Samples came that there is no time for: they are counted and not looked at.
@@ -431,6 +426,7 @@ impl Stream {
         if let (Some(t_host_ns), 1..) = (block.t_host_ns, count) {
             self.clock.observe(block.time_us(count - 1), t_host_ns);
         }
+        self.pace.came(count as u64, block.rate_mhz);
         self.fit_windows(block.rate_mhz)?;
         self.monitor.take(&block);
         self.look_at_classes(say);
@@ -564,30 +560,5 @@ impl Scorer<'_> {
             });
             self.reporter.tell(tracker, &class.name, reports, say);
         }
-    }
-}
-
-impl Pace {
-    /// One window of how many is scored, if this is the one; says so where that is news.
-    fn turn(&mut self, say: impl FnOnce(u32)) -> Option<u32> {
-        let Some(share) = &mut self.share else {
-            return Some(1);
-        };
-        let stride = share.stride();
-        if self.told.max(1) != stride {
-            say(stride);
-        }
-        self.told = stride;
-        self.longest = self.longest.max(stride);
-        share.takes().then_some(stride)
-    }
-
-    fn spend<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let Some(share) = &self.share else {
-            return work();
-        };
-        let (done, cost) = share.spend(work);
-        self.spent += cost;
-        done
     }
 }
