@@ -14,7 +14,7 @@ use sensorium_core::feature::{ImuUnits, Processor};
 use sensorium_media::clip::{self, ClipError};
 use sensorium_media::picture::{self, PictureError};
 use sensorium_media::{OpenError, Sound, SoundError};
-use sensorium_pack::{Modality, Pack};
+use sensorium_pack::{Encoder as Entry, Modality, Pack};
 use thiserror::Error;
 
 use crate::encode::{EncodeError, Encoder};
@@ -79,6 +79,34 @@ pub struct EmbeddedFile {
     pub is_silent: bool,
 }
 
+/// The pack's encoders for a sense, one at least; those of one space only, if it is named.
+pub(crate) fn entries<'a>(
+    pack: &'a Pack,
+    modality: Modality,
+    space: Option<&str>,
+) -> Result<Vec<&'a Entry>, EncodeError> {
+    let manifest = pack.manifest();
+    let of_sense = { manifest.encoders.iter() }.filter(|entry| entry.modality == modality);
+    let wanted = of_sense
+        .clone()
+        .filter(|entry| space.is_none_or(|space| entry.space == space));
+    let wanted: Vec<&Entry> = wanted.collect();
+    if !wanted.is_empty() {
+        return Ok(wanted);
+    }
+    let mut known: Vec<String> = of_sense.map(|entry| entry.space.clone()).collect();
+    known.dedup();
+    match space {
+        Some(space) if !known.is_empty() => Err(EncodeError::NoSpace {
+            pack: manifest.name.clone(),
+            modality,
+            space: space.to_owned(),
+            known,
+        }),
+        _ => Err(EncodeError::none_in(pack, modality)),
+    }
+}
+
 /// The encoders of a pack for one sense: in each space one, or one of stills and one of clips.
 #[derive(Debug, Clone)]
 pub struct Encoders(Vec<Encoder>);
@@ -103,28 +131,11 @@ impl Encoders {
         modality: Modality,
         space: Option<&str>,
     ) -> Result<Self, EncodeError> {
-        let manifest = pack.manifest();
-        let of_sense = { manifest.encoders.iter() }.filter(|entry| entry.modality == modality);
-        let wanted = of_sense
-            .clone()
-            .filter(|entry| space.is_none_or(|space| entry.space == space));
-        let encoders = wanted
-            .map(|entry| Encoder::load_entry(pack, entry))
-            .collect::<Result<Vec<_>, _>>()?;
-        if !encoders.is_empty() {
-            return Ok(Self(encoders));
-        }
-        let mut known: Vec<String> = of_sense.map(|entry| entry.space.clone()).collect();
-        known.dedup();
-        match space {
-            Some(space) if !known.is_empty() => Err(EncodeError::NoSpace {
-                pack: manifest.name.clone(),
-                modality,
-                space: space.to_owned(),
-                known,
-            }),
-            _ => Err(EncodeError::none_in(pack, modality)),
-        }
+        let entries = entries(pack, modality, space)?;
+        let load = |entry| Encoder::load_entry(pack, entry);
+        Ok(Self(
+            entries.into_iter().map(load).collect::<Result<_, _>>()?,
+        ))
     }
 
     /// All of them, in the pack's order.

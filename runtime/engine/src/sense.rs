@@ -10,15 +10,15 @@
 use std::collections::VecDeque;
 
 use sensorium_core::ImuSample;
-use sensorium_core::feature::{Processor, SoundError};
+use sensorium_core::feature::{FrontEnd, Processor, SoundError};
 use sensorium_core::window::{
     Interpolate, OnHeap, Window, WindowCounts, WindowError, WindowShape, Windower,
 };
 use sensorium_media::NumberArray;
-use sensorium_pack::{Modality, Pack};
+use sensorium_pack::{Encoder as Entry, Modality, Pack};
 use thiserror::Error;
 
-use crate::embed::Encoders;
+use crate::embed::entries;
 use crate::encode::{EncodeError, Encoder, Excerpt};
 use crate::source::{Block, Frame, Samples};
 
@@ -90,20 +90,21 @@ impl Sense {
         modality: Modality,
         space: Option<&str>,
     ) -> Result<Vec<Self>, EncodeError> {
-        let encoders = Encoders::load_in(pack, modality, space)?;
+        let entries = entries(pack, modality, space)?;
+        let mut spaces: Vec<&str> = Vec::new();
+        for entry in &entries {
+            if !spaces.contains(&entry.space.as_str()) {
+                spaces.push(&entry.space);
+            }
+        }
+        // What is not streamed is not loaded: it would take as much memory as what is.
         let in_space = |space: &str| {
-            let all = encoders.all().iter();
-            Self::of(all.filter(|encoder| encoder.space() == space))
+            let all = entries.iter().filter(|entry| entry.space == space);
+            let is_of_clips = |entry: &&&Entry| matches!(entry.front_end, FrontEnd::Frames(_));
+            let entry = all.clone().find(is_of_clips).or_else(|| all.clone().next());
+            entry.map(|entry| Ok(Self::new(Encoder::load_entry(pack, entry)?)))
         };
-        Ok(encoders.spaces().into_iter().filter_map(in_space).collect())
-    }
-
-    /// That of clips, where there is one; else the first.
-    fn of<'a>(encoders: impl Iterator<Item = &'a Encoder> + Clone) -> Option<Self> {
-        let is_of_clips = |encoder: &&Encoder| matches!(encoder.processor(), Processor::Frames(_));
-        let of_clips = encoders.clone().find(is_of_clips);
-        let encoder = of_clips.or_else(|| encoders.clone().next());
-        encoder.map(|encoder| Self::new(encoder.clone()))
+        spaces.into_iter().filter_map(in_space).collect()
     }
 
     /// Windows as long as an encoder's.
