@@ -10,6 +10,8 @@ use tract_onnx::prelude::{
     tvec,
 };
 
+use crate::contained::contained;
+
 /// Largest difference of an embedding's numbers that is the same embedding.
 pub const MAX_ABS: f32 = 1e-4;
 
@@ -38,7 +40,7 @@ impl OnnxEncoder {
                 .into_optimized()?
                 .into_runnable()
         };
-        let model = load().context("running the exported file")?;
+        let model = contained(|| Ok(load()?)).context("running the exported file")?;
         Ok(Self { shape, model })
     }
 
@@ -54,7 +56,7 @@ impl OnnxEncoder {
             let output = outputs[0].to_plain_array_view::<f32>()?;
             Ok(output.iter().copied().collect())
         };
-        run().context("running the exported file")
+        contained(|| Ok(run()?)).context("running the exported file")
     }
 }
 
