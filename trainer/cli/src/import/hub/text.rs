@@ -282,6 +282,19 @@ fn has_at_end(tokenizer: &Tokenizer, token: Option<&str>, first: bool) -> anyhow
     Ok(token.is_some() && end.copied() == token)
 }
 
+/// Whether one of several steps puts a space before texts.
+fn prefixes(sequence: &Value) -> bool {
+    let steps = sequence["pretokenizers"].as_array();
+    steps
+        .into_iter()
+        .flatten()
+        .any(|step| match step["type"].as_str() {
+            Some("Metaspace") => step["prepend_scheme"] != "never",
+            Some("ByteLevel") => step["add_prefix_space"] == true,
+            _ => false,
+        })
+}
+
 /// Brings a tokenizer's file to what the settings beside it say, which win; whether anything changed.
 fn settle(json: &mut Value, keys: &mut Keys) -> anyhow::Result<bool> {
     let place = keys.place().to_owned();
@@ -345,10 +358,36 @@ fn settle(json: &mut Value, keys: &mut Keys) -> anyhow::Result<bool> {
                 );
             }
             _ if !wanted => {}
+            // As newer libraries write it for XLM-R, whose steps are two.
+            Some("Sequence") if prefixes(part) => {}
             _ => bail!(
                 "{place}: \"add_prefix_space\" is true, and the tokenizer knows no such thing"
             ),
         }
     }
     Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_space_before_texts_may_be_a_step_of_several() {
+        let settled = |scheme: &str| {
+            let steps = json!([
+                {"type": "WhitespaceSplit"},
+                {"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": scheme, "split": true}
+            ]);
+            let mut file = json!({"pre_tokenizer": {"type": "Sequence", "pretokenizers": steps}});
+            let mut keys = Keys::of("here".to_owned(), json!({"add_prefix_space": true})).unwrap();
+            settle(&mut file, &mut keys)
+        };
+        assert!(!settled("always").unwrap());
+        let error = settled("never").unwrap_err().to_string();
+        assert!(
+            error.contains("the tokenizer knows no such thing"),
+            "{error}"
+        );
+    }
 }
