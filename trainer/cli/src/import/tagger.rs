@@ -228,7 +228,7 @@ impl Source {
             });
         }
         let folder = Folder::open(dir, None)?;
-        let processor = folder.processor("feature_extractor")?;
+        let processor = folder.processor(&["feature_extractor"])?;
         let spec_from = processor.place().to_owned();
         let spec = match args.front_end.as_ref() {
             Some(path) => read_front_end(path)?,
