@@ -399,6 +399,7 @@ fn load_model(
     let onnx = tract_onnx::onnx();
     let mut model = contained(&entry.name, || onnx.proto_model_for_read(&mut reader))?;
     weights::gather(pack, &entry.name, &entry.model, &mut model)?;
+    weights::widen(&mut model);
     contained(&entry.name, || {
         onnx.model_for_proto_model(&model)?
             .with_input_fact(0, f32::fact(shape).into())?

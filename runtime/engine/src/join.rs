@@ -1,9 +1,10 @@
 //! Several packs made one, and one made smaller.
 //!
 //! Spaces stay apart: what is embedded into one is never compared with what is in another. Members keep
-//! their paths, so a part is the same, byte by byte, in the pack that it came from.
+//! their paths, so a part is the same, byte by byte, in the pack that it came from; but for weights that
+//! several encoders of a pack share, where another pack has other weights at that path.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sensorium_pack::{Manifest, Modality, Pack, PackError, PackWriter};
 use thiserror::Error;
@@ -88,7 +89,8 @@ pub fn join(packs: &[Pack], name: &str) -> Result<Vec<u8>, JoinError> {
     let first = packs_left.next().ok_or(JoinError::None)?;
     let mut manifest = first.manifest().clone();
     let mut classes = classes_of(first)?;
-    let mut paths: BTreeSet<String> = member_paths(first).collect();
+    let mut members = Members::default();
+    members.add(first)?;
     for pack in packs_left {
         let other = pack.manifest();
         let known = manifest.spaces.iter().map(|space| &space.name);
@@ -96,12 +98,7 @@ pub fn join(packs: &[Pack], name: &str) -> Result<Vec<u8>, JoinError> {
         let known = manifest.encoders.iter().map(|encoder| &encoder.name);
         let names = other.encoders.iter().map(|encoder| &encoder.name);
         unique("encoder", known, names)?;
-        if let Some(path) = member_paths(pack).find(|path| !paths.insert(path.clone())) {
-            return Err(JoinError::Twice {
-                what: "member",
-                name: path,
-            });
-        }
+        members.add(pack)?;
         manifest.spaces.extend(other.spaces.iter().cloned());
         manifest.encoders.extend(other.encoders.iter().cloned());
         manifest.provenance.extend(other.provenance.iter().cloned());
@@ -109,10 +106,8 @@ pub fn join(packs: &[Pack], name: &str) -> Result<Vec<u8>, JoinError> {
     }
     name.clone_into(&mut manifest.name);
     let mut writer = PackWriter::new();
-    for pack in packs {
-        for path in member_paths(pack) {
-            writer.add(&path, pack.member(&path)?.to_vec());
-        }
+    for (path, content) in members.0 {
+        writer.add(&path, content);
     }
     let text = match classes.classes.is_empty() && classes.background.prompts.is_empty() {
         true => String::new(),
@@ -188,27 +183,92 @@ pub fn text_part(space: &str) -> String {
     format!("{space}-text")
 }
 
+/// Members of the packs that become one, but for their classes, which are merged.
+#[derive(Debug, Default)]
+struct Members(BTreeMap<String, Vec<u8>>);
+
+impl Members {
+    /// Adds those of a pack. One that is there already is not added again; weights that lie outside their
+    /// models' files get a path of their own if other ones are at theirs.
+    fn add(&mut self, pack: &Pack) -> Result<(), JoinError> {
+        let models = models_with_weights_elsewhere(pack, pack.manifest())?;
+        let weights: BTreeSet<&String> = models.values().flatten().collect();
+        let mut moved: BTreeMap<&String, String> = BTreeMap::new();
+        for path in &weights {
+            let content = pack.member(path)?;
+            if self.has_other(path, content) {
+                let free = |path: &String| match self.0.get(path) {
+                    None => pack.member(path).is_err(),
+                    Some(known) => known == content,
+                };
+                let other = (2..).map(|number| numbered(path, number)).find(free);
+                moved.insert(path, other.unwrap_or_default());
+            }
+        }
+        for path in member_paths(pack) {
+            let mut content = pack.member(&path)?.to_vec();
+            let lies_elsewhere = models.get(&path);
+            if lies_elsewhere.is_some_and(|at| at.iter().any(|at| moved.contains_key(at))) {
+                let relocated = weights::relocate(&content, &path, |at| moved.get(&at).cloned());
+                content = relocated.map_err(|source| JoinError::Model {
+                    path: path.clone(),
+                    source,
+                })?;
+            }
+            let path = moved.get(&path).cloned().unwrap_or(path);
+            if self.has_other(&path, &content) {
+                return Err(JoinError::Twice {
+                    what: "member",
+                    name: path,
+                });
+            }
+            self.0.insert(path, content);
+        }
+        Ok(())
+    }
+
+    fn has_other(&self, path: &str, content: &[u8]) -> bool {
+        self.0.get(path).is_some_and(|known| known != content)
+    }
+}
+
+/// A path with a number before its extension.
+fn numbered(path: &str, number: usize) -> String {
+    match path.rsplit_once('.') {
+        Some((stem, extension)) if !extension.contains('/') => {
+            format!("{stem}-{number}.{extension}")
+        }
+        _ => format!("{path}-{number}"),
+    }
+}
+
 /// Members with weights that models of a manifest keep outside their own files.
 fn weights_elsewhere(pack: &Pack, manifest: &Manifest) -> Result<BTreeSet<String>, JoinError> {
+    let models = models_with_weights_elsewhere(pack, manifest)?;
+    Ok(models.into_values().flatten().collect())
+}
+
+/// The models of a manifest that keep weights outside their own files, with the members that have them.
+fn models_with_weights_elsewhere(
+    pack: &Pack,
+    manifest: &Manifest,
+) -> Result<BTreeMap<String, BTreeSet<String>>, JoinError> {
     let encoders = manifest.encoders.iter().map(|encoder| &encoder.model);
-    let towers = manifest
-        .spaces
-        .iter()
-        .filter_map(|space| space.tower.as_ref());
-    let mut members = BTreeSet::new();
+    let towers = { manifest.spaces.iter() }.filter_map(|space| space.tower.as_ref());
+    let mut models = BTreeMap::new();
     for path in encoders.chain(towers.map(|tower| &tower.model)) {
         let locations = weights::locations(pack.member(path)?);
         let locations = locations.map_err(|source| JoinError::Model {
             path: path.clone(),
             source,
         })?;
-        members.extend(
-            locations
-                .iter()
-                .map(|location| weights::member(path, location)),
-        );
+        let members = { locations.iter() }.map(|location| weights::member(path, location));
+        let members: BTreeSet<String> = members.collect();
+        if !members.is_empty() {
+            models.insert(path.clone(), members);
+        }
     }
-    Ok(members)
+    Ok(models)
 }
 
 fn spaces_of(manifest: &Manifest) -> BTreeSet<String> {

@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod pipeline;
 pub mod queue;
 pub mod recording;
+pub mod resemblance;
 pub mod sense;
 pub mod sink;
 pub mod slot;

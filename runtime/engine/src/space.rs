@@ -12,6 +12,7 @@ use sensorium_pack::{Pack, PackError, Tower, WordsSpec, sha256_hex};
 use thiserror::Error;
 
 use crate::encode::weights;
+use crate::resemblance::Resemblance;
 use crate::text::{Beside, Dense, Pieces, TextError, TextTower};
 use sensorium_pack::npy::{Array, NpyError};
 
@@ -65,6 +66,21 @@ pub enum SpaceError {
         actual: Vec<usize>,
         /// What fits.
         expected: Vec<usize>,
+    },
+    /// The names that words shall resemble do not fit the space.
+    #[error(
+        "member {path:?} of the pack has shape {actual:?}, expected a name for each of the {dim} \
+         dimensions but the last, and cosines to them are divided by {temperature}, expected more than 0"
+    )]
+    Resemblance {
+        /// The member.
+        path: String,
+        /// Its shape.
+        actual: Vec<usize>,
+        /// Dimensions of the space.
+        dim: usize,
+        /// What cosines are divided by.
+        temperature: f32,
     },
     /// The list of prompts is not understood.
     #[error("member {path:?} of the pack is not a list of phrases")]
@@ -135,6 +151,7 @@ pub struct Space {
     dim: usize,
     text_model: String,
     centre: Vec<f32>,
+    resemblance: Option<Resemblance>,
     prompts: BTreeMap<String, Vec<f32>>,
     tower: Option<TextTower>,
     own: Option<OwnTower>,
@@ -253,12 +270,15 @@ impl Space {
             name: name.to_owned(),
         };
         let entry = pack.manifest().space(name).ok_or_else(no_space)?;
-        let array = |path: &str, expected: Vec<usize>| -> Result<Array, SpaceError> {
+        let any = |path: &str| -> Result<Array, SpaceError> {
             let array = Array::from_bytes(pack.member(path)?);
-            let array = array.map_err(|source| SpaceError::Array {
+            array.map_err(|source| SpaceError::Array {
                 path: path.to_owned(),
                 source,
-            })?;
+            })
+        };
+        let array = |path: &str, expected: Vec<usize>| -> Result<Array, SpaceError> {
+            let array = any(path)?;
             if array.shape == expected {
                 return Ok(array);
             }
@@ -268,7 +288,23 @@ impl Space {
                 expected,
             })
         };
-        let centre = array(&entry.centre, vec![entry.dim])?.values;
+        let resemblance = entry.resemblance.as_ref().map(|of| {
+            let names = any(&of.names)?;
+            let actual = names.shape.clone();
+            let resemblance = Resemblance::new(names, of.temperature);
+            let fits = |resemblance: &Resemblance| resemblance.dim() == entry.dim;
+            resemblance.filter(fits).ok_or(SpaceError::Resemblance {
+                path: of.names.clone(),
+                actual,
+                dim: entry.dim,
+                temperature: of.temperature,
+            })
+        });
+        let resemblance = resemblance.transpose()?;
+        let word_dim = resemblance
+            .as_ref()
+            .map_or(entry.dim, Resemblance::word_dim);
+        let centre = array(&entry.centre, vec![word_dim])?.values;
         let phrases: Vec<String> =
             serde_json::from_slice(pack.member(&entry.prompts)?).map_err(|source| {
                 SpaceError::Prompts {
@@ -276,7 +312,7 @@ impl Space {
                     source,
                 }
             })?;
-        let rows = array(&entry.prompt_rows, vec![phrases.len(), entry.dim])?;
+        let rows = array(&entry.prompt_rows, vec![phrases.len(), word_dim])?;
         let prompts = phrases.into_iter().zip(rows.rows().map(<[f32]>::to_vec));
         let own = entry.tower.as_ref();
         let own = own.map(|tower| OwnTower::load(pack, tower)).transpose()?;
@@ -285,6 +321,7 @@ impl Space {
             dim: entry.dim,
             text_model: entry.text_model.clone(),
             centre,
+            resemblance,
             prompts: prompts.collect(),
             tower: None,
             own,
@@ -333,7 +370,10 @@ impl Space {
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let bytes: Vec<u8> = self.centre.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let text = format!("{}\n{}", self.text_model, sha256_hex(&bytes));
+        let mut text = format!("{}\n{}", self.text_model, sha256_hex(&bytes));
+        if let Some(resemblance) = &self.resemblance {
+            text.push_str(&resemblance.fingerprint());
+        }
         sha256_hex(text.as_bytes())[..16].to_owned()
     }
 
@@ -348,11 +388,20 @@ impl Space {
     ///
     /// Words that the pack does not know, without a text model, or one that fails.
     pub fn class_vector(&self, prompts: &[String]) -> Result<Vec<f32>, SpaceError> {
+        let words = self.word_vector(prompts)?;
+        Ok(match &self.resemblance {
+            None => words,
+            Some(resemblance) => resemblance.vector(&words),
+        })
+    }
+
+    /// What prompts mean by the text model, centred.
+    fn word_vector(&self, prompts: &[String]) -> Result<Vec<f32>, SpaceError> {
         let rows = prompts
             .iter()
             .map(|prompt| self.prompt_row(prompt))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut vector = vec![0.0; self.dim];
+        let mut vector = vec![0.0; self.centre.len()];
         class_vector(rows.iter().map(Vec::as_slice), &self.centre, &mut vector);
         Ok(vector)
     }
@@ -383,13 +432,13 @@ impl Space {
             // What the text model makes of nothing is for it to say.
             false => tower.embed_one(prompt)?,
         };
-        if row.len() == self.dim {
+        if row.len() == self.centre.len() {
             return Ok(row);
         }
         Err(SpaceError::Shape {
             path: own.model.0.to_string_lossy().into_owned(),
             actual: vec![row.len()],
-            expected: vec![self.dim],
+            expected: vec![self.centre.len()],
         })
     }
 
@@ -441,7 +490,7 @@ impl Space {
         if self.prompts.contains_key(prompt) {
             return Ok(None);
         }
-        let vector = self.class_vector(&[prompt.to_owned()])?;
+        let vector = self.word_vector(&[prompt.to_owned()])?;
         let Pieces {
             pieces,
             continued,
@@ -451,7 +500,7 @@ impl Space {
         if continued as f32 > SPELT * characters as f32 {
             return Ok(Some(Doubt::Spelt { pieces, characters }));
         }
-        let mut known = vec![0.0; self.dim];
+        let mut known = vec![0.0; self.centre.len()];
         let nearest = self.prompts.iter().map(|(phrase, row)| {
             class_vector([row.as_slice()], &self.centre, &mut known);
             (phrase, dot_f32(&known, &vector))

@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says enough by failing")]
 
+use prost::Message;
 use sensorium_engine::classes::Classes;
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::join::{Strip, join, strip};
 use sensorium_engine::space::Space;
-use sensorium_pack::{Modality, Pack};
+use sensorium_pack::{Modality, Pack, PackWriter};
 use sensorium_testkit::{PACK, Tiny, tiny_pack};
+use tract_onnx::pb::tensor_proto::DataLocation;
+use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 
 const IMAGE: &str = r#"{"kind": "image", "resize": {"exact": [4, 4]}, "interpolation": "bicubic",
     "mean": [0, 0, 0], "std": [1, 1, 1]}"#;
@@ -59,6 +62,59 @@ fn joined_packs_keep_their_spaces_apart() {
             assert_eq!(pack.member(&member.path).unwrap(), own);
         }
     }
+}
+
+/// The pack, whose weights lie in a member `weights.bin` beside its model; how many bytes they have.
+fn with_weights_beside(pack: &Pack) -> (Pack, usize) {
+    let mut manifest = pack.manifest().clone();
+    let entry = &mut manifest.encoders[0];
+    let mut model = ModelProto::decode(pack.member(&entry.model).unwrap()).unwrap();
+    let mut weights = Vec::new();
+    for tensor in &mut model.graph.as_mut().unwrap().initializer {
+        let entry = |key: &str, value: String| StringStringEntryProto {
+            key: key.to_owned(),
+            value,
+        };
+        tensor.external_data = vec![
+            entry("location", "weights.bin".to_owned()),
+            entry("offset", weights.len().to_string()),
+            entry("length", tensor.raw_data.len().to_string()),
+        ];
+        tensor.data_location = Some(DataLocation::External as i32);
+        weights.append(&mut tensor.raw_data);
+    }
+    let old = std::mem::replace(&mut entry.model, format!("{}.onnx", entry.name));
+    let mut writer = PackWriter::new();
+    writer.add(&manifest.encoders[0].model, model.encode_to_vec());
+    let len = weights.len();
+    writer.add("weights.bin", weights);
+    for member in pack.manifest().members.iter().filter(|m| m.path != old) {
+        writer.add(&member.path, pack.member(&member.path).unwrap().to_vec());
+    }
+    let bytes = writer.to_bytes(manifest).unwrap();
+    (Pack::from_bytes(&bytes).unwrap(), len)
+}
+
+#[test]
+fn weights_beside_their_models_get_a_path_of_their_own() {
+    let (red, red_bytes) = with_weights_beside(&pictures());
+    let (warm, warm_bytes) = with_weights_beside(&warmth());
+    assert!(red_bytes > 0 && warm_bytes > 0);
+    let pack = Pack::from_bytes(&join(&[red.clone(), warm.clone()], "both").unwrap()).unwrap();
+    assert_eq!(pack.member("weights.bin").unwrap().len(), red_bytes);
+    assert_eq!(pack.member("weights-2.bin").unwrap().len(), warm_bytes);
+    for modality in [Modality::Image, Modality::Thermal] {
+        // Loading runs the golden input through it.
+        Encoder::load(&pack, modality).unwrap();
+    }
+    // Of those that nobody needs any more nothing stays.
+    let without = Strip {
+        encoders: vec!["image".to_owned()],
+        towers: false,
+    };
+    let left = Pack::from_bytes(&strip(&pack, &without).unwrap()).unwrap();
+    assert!(left.member("weights.bin").is_err());
+    assert!(Encoder::load(&left, Modality::Thermal).is_ok());
 }
 
 #[test]

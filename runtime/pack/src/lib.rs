@@ -22,7 +22,7 @@ mod write;
 
 pub use manifest::{
     Activation, DataSet, Encoder, FORMAT, Golden, Layer, MANIFEST, Manifest, Member, Modality,
-    ModalityError, Provenance, Scoring, Space, Tower, VERSION,
+    ModalityError, Provenance, Resemblance, Scoring, Space, Tower, VERSION,
 };
 pub use read::{Pack, PackError};
 pub use stream::PackFile;

@@ -45,10 +45,15 @@ pub struct Space {
     pub name: String,
     /// Dimensions of an embedding.
     pub dim: usize,
+    /// How words get into a space whose axes are names; elsewhere the text model's embeddings, centred,
+    /// are in it as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resemblance: Option<Resemblance>,
     /// The text model whose embeddings the space is made of. `classes build --text-model` takes
     /// the same one for new words.
     pub text_model: String,
-    /// Member `.npy` `[dim]`: subtracted from every text embedding.
+    /// Member `.npy` `[dim]`, or as many as the text model gives where words only resemble names:
+    /// subtracted from every text embedding.
     pub centre: String,
     /// Member with a JSON list of phrases whose embeddings are included.
     pub prompts: String,
@@ -57,6 +62,20 @@ pub struct Space {
     /// A text tower for words that are not among the phrases; without it, these need the text model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tower: Option<Tower>,
+}
+
+/// Words as what they resemble: a space of what a classifier says, an axis a name and one more.
+///
+/// A word is at the shares of 1 that a softmax over its cosines to the names gives each, and on the last
+/// axis at what brings its length to 1. What a sensor's encoder gives is 0 there, so that a cosine is what
+/// the classifier says of the names, weighed by those shares.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resemblance {
+    /// Member `.npy` `[names, D]`: the names by the text model, centred, of length 1.
+    pub names: String,
+    /// Divides the cosines before the softmax.
+    pub temperature: f32,
 }
 
 /// A text tower: the text model of its space itself, or what stands in for it.
@@ -293,6 +312,8 @@ impl Manifest {
             .spaces
             .iter()
             .flat_map(|space| [&space.centre, &space.prompts, &space.prompt_rows]);
+        let names = { self.spaces.iter() }.filter_map(|space| space.resemblance.as_ref());
+        let names = names.map(|resemblance| &resemblance.names);
         let towers = { self.spaces.iter() }.filter_map(|space| space.tower.as_ref());
         let towers = towers.flat_map(|tower| {
             let layers = tower.projection.iter();
@@ -311,6 +332,7 @@ impl Manifest {
             ]
         });
         spaces
+            .chain(names)
             .chain(towers)
             .chain(encoders)
             .chain([&self.classes])

@@ -75,6 +75,7 @@ fn build(tiny: &[Tiny]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
                 prompts: member("prompts.json"),
                 prompt_rows: member("prompts.npy"),
                 tower: None,
+                resemblance: None,
             });
         }
         add("input.npy", npy::to_bytes(&shape, &input)?);

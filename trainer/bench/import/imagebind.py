@@ -2,10 +2,12 @@
 of a portable generator, and what its encoders give by the reference in 64 bits.
 
     imagebind.py VECTORS OUT
+    imagebind.py whole KEYS OUT
 
 VECTORS is a folder with `realdims.json` (seed, and base and scale of every array) and
 `realdims_expected.safetensors`; OUT gets `realdims.safetensors`, 0.86 GB, and NAME_input.npy and
-NAME_expected.npy of each sense. See README.md.
+NAME_expected.npy of each sense. With `whole`, KEYS is a table of the published checkpoint's keys and shapes,
+and OUT/whole.safetensors, 4.8 GB, has all six encoders, without expected values. See README.md.
 """
 import json
 import pathlib
@@ -46,6 +48,35 @@ def read(path):
     return arrays
 
 
+def write(path, arrays):
+    """A safetensors file of arrays that are made one by one."""
+    header, offset = {}, 0
+    for key, shape, _ in arrays:
+        size = 4 * int(np.prod(shape, dtype=np.int64))
+        header[key] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    header = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(header)) + header)
+        for _, _, made in arrays:
+            file.write(made().tobytes())
+
+
+def whole(keys, out):
+    rows = (line.split("\t") for line in keys.read_text().splitlines())
+
+    def of(key, shape):
+        if key.endswith("log_logit_scale"):
+            return np.float32(np.log(20.0))
+        if key.endswith("text.mask"):
+            return np.triu(np.full(shape, -np.inf, np.float32), 1)
+        norm = key.endswith("weight") and len(shape) == 1
+        return fill(1, key, float(norm), 0.05 if norm else 0.03, shape)
+
+    shapes = [(key, json.loads(shape)) for key, shape, _ in rows]
+    write(out / "whole.safetensors", [(k, s, lambda k=k, s=s: of(k, s)) for k, s in shapes])
+
+
 def main(vectors, out):
     settings = json.loads((vectors / "realdims.json").read_text())
     seed = int(settings["seed_hex"], 16)
@@ -54,18 +85,10 @@ def main(vectors, out):
         f"modality_postprocessors.{sense}.1.log_logit_scale": np.log(np.float64(scale))
         for sense, scale in settings["log_logit_scale"].items()
     }
-    header, offset = {}, 0
-    for key, shape in [(k, s) for k, _, _, s in listed] + [(k, []) for k in scales]:
-        size = 4 * int(np.prod(shape, dtype=np.int64))
-        header[key] = {"dtype": "F32", "shape": shape, "data_offsets": [offset, offset + size]}
-        offset += size
-    header = json.dumps(header).encode()
-    with open(out / "realdims.safetensors", "wb") as file:
-        file.write(struct.pack("<Q", len(header)) + header)
-        for key, base, scale, shape in listed:
-            file.write(fill(seed, key, base, scale, shape).tobytes())
-        for value in scales.values():
-            file.write(np.float32(value).tobytes())
+    arrays = [(key, shape, lambda k=key, b=base, s=scale, d=shape: fill(seed, k, b, s, d))
+              for key, base, scale, shape in listed]
+    arrays += [(key, [], lambda v=value: np.float32(v)) for key, value in scales.items()]
+    write(out / "realdims.safetensors", arrays)
     expected = read(vectors / "realdims_expected.safetensors")
     for sense, formula in settings["inputs"].items():
         values = fill(seed, formula["key"], formula["base"], formula["scale"], formula["shape"])
@@ -74,4 +97,7 @@ def main(vectors, out):
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    made, (source, target) = main, sys.argv[-2:]
+    if sys.argv[1] == "whole":
+        made = whole
+    made(pathlib.Path(source), pathlib.Path(target))

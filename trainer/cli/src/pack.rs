@@ -442,6 +442,7 @@ pub fn add_words(writer: &mut PackWriter, name: &str, anchor: &Anchor) -> anyhow
         prompts: member("prompts.json"),
         prompt_rows: member("prompt_rows.npy"),
         tower: None,
+        resemblance: None,
     };
     let rows = [anchor.prompts.len(), anchor.dim()];
     let centre = npy::to_bytes(&[anchor.dim()], &anchor.centre)?;

@@ -116,6 +116,10 @@ fn inspect(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             "space {}: {} dimensions, words by {}",
             space.name, space.dim, space.text_model
         )?;
+        if space.resemblance.is_some() {
+            let names = space.dim.saturating_sub(1);
+            writeln!(out, "  an axis each of {names} names, which words resemble")?;
+        }
         if let Some(tower) = &space.tower {
             let words = tower.words.clone().unwrap_or_default();
             let (what, filled) = match (&tower.report, words.pad) {

@@ -6,6 +6,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::f64::consts::PI;
 
 /// Fractional bits of a weight.
 const WEIGHT_BITS: u32 = 22;
@@ -19,6 +20,14 @@ pub enum Interpolation {
     Bicubic,
     /// A triangle that reaches one pixel far.
     Bilinear,
+    /// The pixel that lies there, without antialiasing.
+    Nearest,
+    /// The mean of the pixels that lie there.
+    Box,
+    /// A sinc within a raised cosine, which reaches one pixel far.
+    Hamming,
+    /// A sinc within a wider one, which reaches three pixels far.
+    Lanczos,
 }
 
 /// Which axis is filtered first; rounding between the two passes makes it matter by a level.
@@ -234,6 +243,11 @@ impl Passes {
 /// row of `to`: with antialiasing, and of sum 1.
 fn shares(at: usize, from: usize, to: usize, interpolation: Interpolation) -> (usize, Vec<f64>) {
     let scale = from as f64 / to as f64;
+    if interpolation == Interpolation::Nearest {
+        // Summed up step by step, as Pillow does, since products would round otherwise.
+        let place = (0..at).fold(scale * 0.5, |place, _| place + scale);
+        return ((place as usize).min(from - 1), vec![1.0]);
+    }
     let stretch = scale.max(1.0);
     let centre = (at as f64 + 0.5) * scale;
     let reach = interpolation.support() * stretch;
@@ -342,8 +356,10 @@ impl Interpolation {
     /// Pixels that it reaches to each side.
     fn support(self) -> f64 {
         match self {
+            Self::Lanczos => 3.0,
             Self::Bicubic => 2.0,
-            Self::Bilinear => 1.0,
+            Self::Bilinear | Self::Hamming => 1.0,
+            Self::Box | Self::Nearest => 0.5,
         }
     }
 
@@ -351,7 +367,19 @@ impl Interpolation {
     fn weight(self, distance: f64) -> f64 {
         const A: f64 = -0.5;
         let x = libm::fabs(distance);
+        let sinc = |x: f64| {
+            if x == 0.0 {
+                1.0
+            } else {
+                libm::sin(PI * x) / (PI * x)
+            }
+        };
         match self {
+            Self::Lanczos if x < 3.0 => sinc(x) * sinc(x / 3.0),
+            Self::Hamming if x < 1.0 => sinc(x) * (0.54 + 0.46 * libm::cos(PI * x)),
+            Self::Lanczos | Self::Hamming => 0.0,
+            // A pixel half way between two counts once.
+            Self::Box | Self::Nearest => f64::from(u8::from(distance > -0.5 && distance <= 0.5)),
             Self::Bicubic if x < 1.0 => ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0,
             Self::Bicubic if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * A,
             Self::Bicubic => 0.0,

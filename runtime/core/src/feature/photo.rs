@@ -26,7 +26,8 @@ pub struct ImageSpec {
     /// Which axis is filtered first.
     #[serde(default)]
     pub passes: Passes,
-    /// Height and width of the middle that is cut out, if anything is cut off.
+    /// Height and width of the middle that is cut out, if anything is cut off. Where it is larger than
+    /// the resized picture, that lies in the middle of black.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crop: Option<[usize; 2]>,
     /// Where the middle is between two pixels.
@@ -42,6 +43,14 @@ pub struct ImageSpec {
     /// The colour that shows through what is transparent; without it, transparency is dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<[u8; 3]>,
+    /// Whether blue is the first of the result's colours, and red the last; `mean` and `std` are those
+    /// of red, green and blue in any case.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub bgr: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A size that pictures of any size are brought to.
@@ -58,10 +67,10 @@ pub enum Resize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CropRounding {
-    /// An even number of pixels is cut off at left and top (torchvision).
+    /// An even number of pixels is cut off at left and top, and less black is put there (torchvision).
     #[default]
     HalfEven,
-    /// Less is cut off at left and top (transformers).
+    /// Less is cut off at left and top, and more black is put there (transformers).
     Down,
 }
 
@@ -84,6 +93,7 @@ impl ImageSpec {
             mean: [0.481_454_66, 0.457_827_5, 0.408_210_73],
             std: [0.268_629_54, 0.261_302_58, 0.275_777_11],
             background: None,
+            bgr: false,
         }
     }
 
@@ -109,15 +119,6 @@ impl ImageSpec {
             .flat_map(|(name, sides)| sides.map(|side| (name, side)))
         {
             in_range(name, side, 1, MAX_SIDE, "1 to 8192")?;
-        }
-        if size
-            .iter()
-            .zip(resized)
-            .any(|(crop, resized)| *crop > resized)
-        {
-            return Err(FrontEndError::Together(
-                "crop is expected to be no larger than resize",
-            ));
         }
         positive("rescale", self.rescale)?;
         self.mean
@@ -171,24 +172,39 @@ impl ImageFrontEnd {
             Resize::ShorterSide(side) => shorter_side(picture.width(), picture.height(), side),
             Resize::Exact([height, width]) => (width, height),
         };
-        let cut = |spare: usize| match self.spec.crop_rounding {
-            CropRounding::HalfEven => half_to_even(spare),
-            CropRounding::Down => spare / 2,
+        // What is cut off, and what is black, at the left or at the top.
+        let margins = |from: usize, to: usize| match self.spec.crop_rounding {
+            CropRounding::HalfEven => (
+                half_to_even(from.saturating_sub(to)),
+                to.saturating_sub(from) / 2,
+            ),
+            CropRounding::Down => (
+                from.saturating_sub(to) / 2,
+                to.saturating_sub(from).div_ceil(2),
+            ),
         };
+        let (left, black_left) = margins(width, self.width);
+        let (top, black_top) = margins(height, self.height);
         let crop = Crop {
             width,
             height,
-            left: cut(width - self.width),
-            top: cut(height - self.height),
+            left,
+            top,
         };
-        let size = (self.width, self.height);
-        let picture = picture.resize_part(crop, size, self.spec.interpolation, self.spec.passes);
-        let colour = |colour: usize| {
+        let size = (self.width.min(width), self.height.min(height));
+        let part = picture.resize_part(crop, size, self.spec.interpolation, self.spec.passes);
+        let mut pixels = vec![[0; 3]; self.width * self.height];
+        let lines = pixels.chunks_exact_mut(self.width).skip(black_top);
+        for (line, row) in lines.zip(part.pixels().chunks_exact(size.0)) {
+            line[black_left..][..size.0].copy_from_slice(row);
+        }
+        let colour = |place: usize| {
+            let colour = if self.spec.bgr { 2 - place } else { place };
             let (mean, std) = (self.spec.mean[colour], self.spec.std[colour]);
             let normal = move |pixel: &[u8; 3]| {
                 ((f64::from(pixel[colour]) * self.spec.rescale - mean) / std) as f32
             };
-            picture.pixels().iter().map(normal)
+            pixels.iter().map(normal)
         };
         (0..3).flat_map(colour).collect()
     }
@@ -215,6 +231,7 @@ mod tests {
             mean: [0.5; 3],
             std: [0.25; 3],
             background: None,
+            bgr: false,
         }
     }
 
@@ -247,6 +264,48 @@ mod tests {
     }
 
     #[test]
+    fn a_crop_larger_than_the_picture_is_black_around_it() {
+        let larger = ImageSpec {
+            crop: Some([7, 5]),
+            ..spec()
+        };
+        let down = ImageSpec {
+            crop_rounding: CropRounding::Down,
+            ..larger.clone()
+        };
+        // Three lines and a column more: one line above, or two; no column at the left, or one.
+        for (spec, above, before) in [(larger, 1, 0), (down, 2, 1)] {
+            let blue = &extract(&spec, &picture(4, 4))[2 * 35..];
+            let level = |y: usize, x: usize| (blue[y * 5 + x] * 0.25 + 0.5) * 255.0;
+            for (y, x) in (0..7).flat_map(|y| (0..5).map(move |x| (y, x))) {
+                let inside = (above..above + 4).contains(&y) && (before..before + 4).contains(&x);
+                let expected = match inside {
+                    true => 255 - (y - above) * 4 - (x - before),
+                    false => 0,
+                };
+                assert!((level(y, x) - expected as f32).abs() < 1e-3, "{y} {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn blue_can_come_first() {
+        let bgr = ImageSpec {
+            bgr: true,
+            mean: [0.1, 0.2, 0.3],
+            ..spec()
+        };
+        let rgb = ImageSpec {
+            bgr: false,
+            ..bgr.clone()
+        };
+        let (turned, straight) = (extract(&bgr, &picture(4, 4)), extract(&rgb, &picture(4, 4)));
+        assert_eq!(turned[..16], straight[32..]);
+        assert_eq!(turned[16..32], straight[16..32]);
+        assert_eq!(turned[32..], straight[..16]);
+    }
+
+    #[test]
     fn both_sides_can_be_resized() {
         let exact = ImageSpec {
             resize: Resize::Exact([2, 6]),
@@ -268,7 +327,6 @@ mod tests {
             ImageFrontEnd::new(&spec).unwrap_err().to_string()
         };
         assert!(message(|s| s.crop = None).contains("expected with a crop"));
-        assert!(message(|s| s.crop = Some([4, 5])).contains("no larger than resize"));
         assert_eq!(
             message(|s| s.crop = Some([0, 4])),
             "crop is 0, expected 1 to 8192"

@@ -58,6 +58,7 @@ impl TextModel {
             let find = |location: &str| beside.get(location).map(Vec::as_slice);
             weights::fill(&mut proto, find)
                 .map_err(|name| TractError::msg(format!("weight {name:?} is missing")))?;
+            weights::widen(&mut proto);
             onnx.model_for_proto_model(&proto)
         };
         let model = parse(bytes).map_err(of_path)?;

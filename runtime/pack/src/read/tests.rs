@@ -16,6 +16,7 @@ fn manifest() -> Manifest {
             prompts: "prompts.json".into(),
             prompt_rows: "prompts.npy".into(),
             tower: None,
+            resemblance: None,
         }],
         encoders: vec![Encoder {
             name: "imu".into(),

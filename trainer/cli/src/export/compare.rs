@@ -10,6 +10,8 @@ use tract_onnx::prelude::{
     tvec,
 };
 
+use crate::contained::contained;
+
 /// Largest difference of an embedding's numbers that is the same embedding.
 pub const MAX_ABS: f32 = 1e-4;
 
@@ -31,14 +33,14 @@ impl OnnxEncoder {
 
     fn of_shape(onnx: &[u8], shape: Vec<usize>) -> anyhow::Result<Self> {
         let mut reader = onnx;
-        let mut load = || -> TractResult<_> {
+        let load = || -> TractResult<_> {
             tract_onnx::onnx()
                 .model_for_read(&mut reader)?
                 .with_input_fact(0, f32::fact(&shape).into())?
                 .into_optimized()?
                 .into_runnable()
         };
-        let model = load().context("running the exported file")?;
+        let model = contained(load).context("running the exported file")?;
         Ok(Self { shape, model })
     }
 
@@ -54,7 +56,7 @@ impl OnnxEncoder {
             let output = outputs[0].to_plain_array_view::<f32>()?;
             Ok(output.iter().copied().collect())
         };
-        run().context("running the exported file")
+        contained(run).context("running the exported file")
     }
 }
 

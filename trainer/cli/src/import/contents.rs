@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use sensorium_core::feature::FrontEnd;
 use sensorium_engine::classes::Classes;
-use sensorium_engine::text::TextTower;
 use sensorium_pack::npy::{self, Array};
 use sensorium_pack::{
     DataSet, Encoder, FORMAT, Layer, Manifest, Modality, PackWriter, Provenance, Scoring, Tower,
@@ -15,6 +14,7 @@ use sensorium_pack::{
 use super::hub::family::EncoderPart;
 use super::hub::text::TextPart;
 use crate::anchor::Anchor;
+use crate::contained::contained;
 use crate::export::{OnnxEncoder, examples_of};
 use crate::pack::{add_encoder, add_words};
 use crate::quantize::{Quantize, cosine, described};
@@ -129,11 +129,20 @@ impl Contents {
                 prompts.push(prompt.clone());
             }
         }
-        let embed = |tower: &TextTower| -> anyhow::Result<Vec<Vec<f32>>> {
-            let rows = prompts.iter().map(|prompt| Ok(tower.embed_one(prompt)?));
-            rows.collect()
+        let embed = |model: &[u8]| -> anyhow::Result<Vec<Vec<f32>>> {
+            let rows = contained(|| {
+                let tower = text.tower(model)?;
+                let rows = prompts.iter().map(|prompt| Ok(tower.embed_one(prompt)?));
+                rows.collect::<anyhow::Result<Vec<Vec<f32>>>>()
+            });
+            let rows = rows.context("the text tower")?;
+            ensure!(
+                rows.iter().flatten().all(|value| value.is_finite()),
+                "the text tower gives what is not a number, so its weights are damaged"
+            );
+            Ok(rows)
         };
-        let rows = embed(&text.tower(&text.model)?)?;
+        let rows = embed(&text.model)?;
         let (model, summary) = self.weights.quantize.apply(text.model.clone())?;
         let mut least = None;
         let rows = match summary {
@@ -141,7 +150,7 @@ impl Contents {
             Some(summary) => {
                 let line = described(&summary, text.model.len(), model.len());
                 eprintln!("{space}, texts: {line}");
-                let smaller = embed(&text.tower(&model)?)?;
+                let smaller = embed(&model)?;
                 least = Some(self.least_cosine(&rows, &smaller, "the text tower")?);
                 smaller
             }
@@ -191,7 +200,9 @@ impl Contents {
         self.ensure_new(space)?;
         let mut known = std::collections::BTreeSet::new();
         let twice = names.iter().find(|name| !known.insert(name.as_str()));
-        ensure!(twice.is_none(), "the name {twice:?} comes twice");
+        if let Some(twice) = twice {
+            bail!("the name {twice:?} comes twice");
+        }
         let dim = names.len();
         let axes = (0..dim * dim).map(|at| f32::from(u8::from(at % (dim + 1) == 0)));
         let anchor = Anchor {

@@ -51,6 +51,8 @@ pub enum GraftError {
 ///
 /// A file whose weights are not all in it, or that was grown before.
 pub fn graft(mut model: ModelProto, logits: &str, head: &Head) -> Result<Vec<u8>, GraftError> {
+    let own = { model.opset_import.iter() }.find(|set| set.domain.is_empty());
+    let version = own.map_or(1, |set| set.version);
     let graph = model.graph.as_mut().ok_or(GraftError::Empty)?;
     let external = |tensor: &&TensorProto| tensor.data_location == Some(EXTERNAL);
     if let Some(tensor) = graph.initializer.iter().find(external) {
@@ -94,7 +96,20 @@ pub fn graft(mut model: ModelProto, logits: &str, head: &Head) -> Result<Vec<u8>
         scaled,
         node("Add", &["scaled", "shifts"], "shifted"),
         active,
-        node("MatMul", &["active", "matrix"], "sums"),
+    ]);
+    let counted = match head.top {
+        None => "active",
+        Some(top) => {
+            graph.initializer.extend([
+                whole("top", top as i64),
+                whole("least of them", top as i64 - 1),
+            ]);
+            graph.node.extend(greatest(top as i64, version));
+            "counted"
+        }
+    };
+    graph.node.extend([
+        node("MatMul", &[counted, "matrix"], "sums"),
         node("Mul", &["sums", "sums"], "squares"),
         node("MatMul", &["squares", "ones"], "square"),
         node("Add", &["square", "least"], "safe"),
@@ -105,6 +120,49 @@ pub fn graft(mut model: ModelProto, logits: &str, head: &Head) -> Result<Vec<u8>
     graph.output = vec![output(batch, dim)];
     keep_needed(&mut graph.node);
     Ok(model.encode_to_vec())
+}
+
+/// What leaves of `active` only the greatest of each row, as `counted`.
+fn greatest(top: i64, version: i64) -> Vec<NodeProto> {
+    let number = |name: &str, i: i64| AttributeProto {
+        name: name.to_owned(),
+        r#type: AttributeType::Int.into(),
+        i,
+        ..AttributeProto::default()
+    };
+    // Since version 10 how many is an input.
+    let mut sorted = match version >= 10 {
+        true => node("TopK", &["active", "top"], "sorted"),
+        false => node("TopK", &["active"], "sorted"),
+    };
+    sorted.output.push(named("places"));
+    if version < 10 {
+        sorted.attribute.push(number("k", top));
+    }
+    let mut last = node("Gather", &["sorted", "least of them"], "last");
+    last.attribute.push(number("axis", 1));
+    let mut less = node("Cast", &["is less"], "less");
+    less.attribute
+        .push(number("to", i64::from(DataType::Float as i32)));
+    vec![
+        sorted,
+        last,
+        node("Less", &["active", "last"], "is less"),
+        less,
+        node("Mul", &["active", "less"], "left out"),
+        node("Sub", &["active", "left out"], "counted"),
+    ]
+}
+
+/// A whole number.
+fn whole(name: &str, value: i64) -> TensorProto {
+    TensorProto {
+        name: named(name),
+        dims: vec![1],
+        data_type: DataType::Int64.into(),
+        raw_data: value.to_le_bytes().to_vec(),
+        ..TensorProto::default()
+    }
 }
 
 fn named(name: &str) -> String {
@@ -200,6 +258,7 @@ mod tests {
             gains: vec![1.0, 0.5, 2.0],
             shifts: vec![0.0, -1.0, 0.5],
             activation,
+            top: None,
             matrix: vec![1.0, 0.0, 0.0, 1.0, 2.0, -1.0],
             dim: 2,
         }
@@ -208,7 +267,12 @@ mod tests {
     fn expected(head: &Head, input: &[f32]) -> Vec<f32> {
         let logits = [input[0] + 0.5 * input[1], 2.0 * input[1], -input[0]];
         let mut sums = [0.0f32; 2];
+        let scaled = |output: usize| logits[output] * head.gains[output] + head.shifts[output];
         for (output, logit) in logits.iter().enumerate() {
+            let greater = (0..3).filter(|&other| scaled(other) > scaled(output));
+            if head.top.is_some_and(|top| greater.count() >= top) {
+                continue;
+            }
             let x = logit * head.gains[output] + head.shifts[output];
             let active = match head.activation {
                 Activation::Leaky(slope) if x < 0.0 => slope * x,
@@ -225,8 +289,18 @@ mod tests {
 
     #[test]
     fn a_grown_tagger_gives_the_heads_embedding() {
-        for activation in [Activation::Leaky(0.15), Activation::Sigmoid] {
-            let head = head(activation);
+        let ways = [
+            (Activation::Leaky(0.15), None),
+            (Activation::Sigmoid, None),
+            (Activation::Sigmoid, Some(1)),
+            (Activation::Sigmoid, Some(2)),
+            (Activation::Sigmoid, Some(3)),
+        ];
+        for (activation, top) in ways {
+            let head = Head {
+                top,
+                ..head(activation)
+            };
             let model = ModelProto::decode(&tagger()[..]).unwrap();
             let onnx = graft(model, "logits", &head).unwrap();
             let inputs = [0.3, -1.2, 2.0, 0.7];

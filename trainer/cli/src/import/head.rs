@@ -1,7 +1,10 @@
 //! From the outputs of a tagger to a space of words.
 //!
-//! Two ways, both without training:
+//! Three ways, all without training:
 //!
+//! - *Class space*: the standardised outputs are the embedding, in a space of their own whose axes are the
+//!   names; words get into it by what they resemble among the names
+//!   ([`Resemblance`](sensorium_engine::resemblance)). Nothing is lost, but no other sense is in that space.
 //! - *ConSE* (Norouzi et al. 2014): the sum of the names' embeddings, each times the probability of
 //!   its output.
 //! - *Dual*: what a word resembles among the names is a row of weights, softmax over cosines divided
@@ -14,16 +17,17 @@
 //!
 //! The constants were chosen on folds 1 and 2 of ESC-10 and half of the instruments.
 
-use sensorium_kernels::dot_f32;
+use sensorium_engine::resemblance::Resemblance;
+use sensorium_pack::npy::Array;
 use thiserror::Error;
 
 /// Divides the cosines of words and names.
-const TEMPERATURE: f32 = 0.03;
+pub const TEMPERATURE: f32 = 0.03;
 
 /// Standard deviations above the mean from which on an output counts in full.
 const THRESHOLD: f64 = 1.5;
 
-/// How much of an output counts below the threshold.
+/// How much of an output counts below the threshold, or in class space below the mean.
 const SLOPE: f32 = 0.15;
 
 /// How much the size of the matrix counts beside the errors.
@@ -54,6 +58,8 @@ pub struct Head {
     pub shifts: Vec<f32>,
     /// What is done then.
     pub activation: Activation,
+    /// How many of the greatest count, if not all do.
+    pub top: Option<usize>,
     /// `[outputs, dim]`.
     pub matrix: Vec<f32>,
     /// Numbers in an embedding.
@@ -69,15 +75,44 @@ pub enum HeadError {
 }
 
 impl Head {
-    /// The names' embeddings, each times the probability of its output.
+    /// The names' embeddings, each times the probability of its output; of the `top` most probable only, if
+    /// that is given.
     #[must_use]
-    pub fn conse(names: &[Vec<f32>]) -> Self {
+    pub fn conse(names: &[Vec<f32>], top: Option<usize>) -> Self {
         Self {
+            top,
             gains: vec![1.0; names.len()],
             shifts: vec![0.0; names.len()],
             activation: Activation::Sigmoid,
             dim: names.first().map_or(0, Vec::len),
             matrix: names.concat(),
+        }
+    }
+
+    /// The outputs themselves, an axis each, and one more that is 0: in class space. `means` and `spreads`
+    /// are what is usual of each output, where that is known.
+    #[must_use]
+    pub fn class_space(count: usize, usual: Option<(&[f64], &[f64])>) -> Self {
+        let dim = count + 1;
+        let mut matrix = vec![0.0; count * dim];
+        (0..count).for_each(|name| matrix[name * dim + name] = 1.0);
+        let (gains, shifts, slope) = match usual {
+            None => (vec![1.0; count], vec![0.0; count], 1.0),
+            Some((means, spreads)) => (
+                spreads.iter().map(|spread| (1.0 / spread) as f32).collect(),
+                { means.iter().zip(spreads) }
+                    .map(|(mean, spread)| (-mean / spread) as f32)
+                    .collect(),
+                SLOPE,
+            ),
+        };
+        Self {
+            gains,
+            shifts,
+            activation: Activation::Leaky(slope),
+            top: None,
+            matrix,
+            dim,
         }
     }
 
@@ -94,10 +129,11 @@ impl Head {
         spreads: &[f64],
     ) -> Result<Self, HeadError> {
         let (count, dim) = (names.len(), names.first().map_or(0, Vec::len));
+        let resemblance = resemblance(names).ok_or(HeadError::Singular)?;
         // The normal equations: (T' W T + ridge) M = T' W S.
         let (mut square, mut sides) = (vec![0.0f64; dim * dim], vec![0.0f64; dim * count]);
         for (word, weight) in words {
-            let resembled = resemblance(word, names);
+            let resembled = resemblance.shares(word);
             for (row, &value) in word.iter().enumerate() {
                 let factor = weight * f64::from(value);
                 add(&mut square[row * dim..][..dim], factor, word);
@@ -116,6 +152,7 @@ impl Head {
                 .map(|(mean, spread)| (-mean / spread - THRESHOLD) as f32)
                 .collect(),
             activation: Activation::Leaky(SLOPE),
+            top: None,
             matrix: (0..count * dim).map(entry).collect(),
             dim,
         })
@@ -129,14 +166,13 @@ fn add(sums: &mut [f64], factor: f64, values: &[f32]) {
     }
 }
 
-/// What a word resembles among the names: shares, whose sum is 1.
-fn resemblance(word: &[f32], names: &[Vec<f32>]) -> Vec<f32> {
-    let cosines: Vec<f32> = names.iter().map(|name| dot_f32(word, name)).collect();
-    let most = cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let shares = cosines.iter().map(|c| ((c - most) / TEMPERATURE).exp());
-    let shares: Vec<f32> = shares.collect();
-    let sum: f32 = shares.iter().sum();
-    shares.into_iter().map(|share| share / sum).collect()
+/// What words resemble among names; none without names.
+pub fn resemblance(names: &[Vec<f32>]) -> Option<Resemblance> {
+    let names = Array {
+        shape: vec![names.len(), names.first().map_or(0, Vec::len)],
+        values: names.concat(),
+    };
+    Resemblance::new(names, TEMPERATURE)
 }
 
 /// Solves `square x = sides` for a positive definite matrix `[n, n]` (Cholesky), in place; `sides`
@@ -180,6 +216,8 @@ fn solve(square: &mut [f64], n: usize, sides: &mut [f64], columns: usize) -> Res
 
 #[cfg(test)]
 mod tests {
+    use sensorium_kernels::dot_f32;
+
     use super::*;
 
     #[test]
@@ -222,10 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn resemblance_is_shares() {
-        let names = [vec![1.0, 0.0], vec![0.8, 0.6]];
-        let shares = resemblance(&[0.9, 0.3], &names);
-        assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!((shares[0] - shares[1]).abs() < 1e-5, "both 0.9: {shares:?}");
+    fn in_class_space_outputs_are_axes() {
+        let head = Head::class_space(2, Some((&[-8.0, -3.0], &[0.5, 2.0])));
+        assert_eq!((head.dim, head.matrix.len()), (3, 6));
+        assert_eq!(head.matrix, [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(head.gains, [2.0, 0.5]);
+        assert_eq!(head.shifts, [16.0, 1.5]);
+        let plain = Head::class_space(1, None);
+        assert_eq!((plain.gains[0], plain.shifts[0]), (1.0, 0.0));
+        assert_eq!(plain.activation, Activation::Leaky(1.0));
     }
 }

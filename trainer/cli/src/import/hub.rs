@@ -30,6 +30,7 @@ mod sound;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod widen;
 
 pub use keys::read_json;
 
@@ -122,9 +123,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     let bytes = contents.finish(name)?;
     let pack = Pack::from_bytes(&bytes)?;
-    let limit = match options.quantize {
-        Quantize::None => Limit::Float,
-        Quantize::Int8 => Limit::Cosine(options.min_cosine),
+    // Golden outputs are those of the files as they were trained.
+    let limit = match (options.quantize, &args.variant) {
+        (Quantize::None, None) => Limit::Float,
+        _ => Limit::Cosine(options.min_cosine),
     };
     for folder in &done {
         check(folder, &pack, limit).with_context(|| format!("{:?}", folder.dir))?;

@@ -128,7 +128,13 @@ fn words_find_what_a_tagger_hears() {
     let tiny = folder();
     tiny.write("low.wav", tone(250.0, 0.3));
     tiny.write("high.wav", tone(3000.0, 0.3));
-    for more in [&["--sounds", "@sounds"][..], &["--method", "conse"]] {
+    for more in [
+        &["--method", "class-space", "--sounds", "@sounds"][..],
+        &["--method", "class-space"],
+        &["--method", "dual", "--sounds", "@sounds"],
+        &["--method", "conse"],
+        &["--method", "conse", "--top", "1"],
+    ] {
         let pack = import(&tiny, more).unwrap();
         let encoder = Encoder::load(&pack, Modality::Audio).unwrap();
         let space = Space::load(&pack, encoder.space()).unwrap();
@@ -261,8 +267,13 @@ fn what_is_no_tagger_of_these_names_is_refused() {
         said.contains("takes [any, 1, 16, 20], and the front end gives [1, 1, 12, 20]"),
         "{said}"
     );
-    let said = refused(&folder(), &[]);
+    let said = refused(&folder(), &["--method", "dual"]);
     assert!(said.contains("--sounds"), "{said}");
+    let said = refused(&folder(), &["--method", "conse", "--top", "3"]);
+    assert!(
+        said.contains("--top is 3, expected") && said.contains("1 to 2"),
+        "{said}"
+    );
     let tiny = folder();
     std::fs::create_dir(tiny.path("none")).unwrap();
     let said = refused(&tiny, &["--sounds", "@none"]);
@@ -417,7 +428,7 @@ fn fit(tiny: &Tiny, out: &str) -> anyhow::Result<String> {
 #[test]
 fn a_smaller_encoder_learns_from_an_imported_one() {
     let tiny = folder();
-    import(&tiny, &["--sounds", "@sounds"]).unwrap();
+    import(&tiny, &["--method", "dual", "--sounds", "@sounds"]).unwrap();
     std::fs::create_dir(tiny.path("tones")).unwrap();
     let mut table = "audio,label,group\n".to_owned();
     for (index, hz) in (0..20).map(|i| (i, 150.0 + 170.0 * i as f32)) {

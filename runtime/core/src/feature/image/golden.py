@@ -20,6 +20,6 @@ for size, to in [
     width, height = size
     y, x, c = np.mgrid[0:height, 0:width, 0:3]
     pixels = ((x * x * 37 + y * 91 + c * 53 + x * y * 11) % 256).astype(np.uint8)
-    for name in ("bicubic", "bilinear"):
+    for name in ("bicubic", "bilinear", "nearest", "box", "hamming", "lanczos"):
         after = Image.fromarray(pixels).resize(to, Image.Resampling[name.upper()])
         print(name, width, height, *to, after.tobytes().hex())

@@ -67,7 +67,7 @@ pub struct LogMelSpec {
     pub mels: usize,
     /// Lower edge of the first filter.
     pub f_min_hz: f64,
-    /// Upper edge of the last filter.
+    /// Upper edge of the last filter. Filters beyond half of `rate_hz`, where no bin is, gather nothing.
     pub f_max_hz: f64,
     /// The scale on which filters are equally spaced.
     pub mel_scale: MelScale,
@@ -285,9 +285,9 @@ impl LogMelSpec {
         in_range("frames", self.frames, 1, 1 << 20, "1 to 1048576")?;
         holdable(&self.output_shape())?;
         ascending("f_min_hz", [self.f_min_hz, self.f_max_hz])?;
-        if self.f_min_hz < 0.0 || self.f_max_hz > rate_hz as f64 / 2.0 {
+        if self.f_min_hz < 0.0 || self.f_max_hz > rate_hz as f64 {
             return Err(FrontEndError::Together(
-                "f_min_hz and f_max_hz are expected within 0 to half of rate_hz",
+                "f_min_hz and f_max_hz are expected within 0 to rate_hz",
             ));
         }
         if !(0.0..=1.0).contains(&self.pre_emphasis) {

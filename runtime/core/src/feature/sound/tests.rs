@@ -207,7 +207,7 @@ fn parameters_that_make_no_sense_are_refused() {
     );
     assert!(message(|s| s.clip_s = 0.01).contains("clip_s in samples is 160"));
     assert!(message(|s| s.clip_s = f64::NAN).contains("clip_s is NaN"));
-    assert!(message(|s| s.f_max_hz = 8001.0).contains("half of rate_hz"));
+    assert!(message(|s| s.f_max_hz = 16_001.0).contains("0 to rate_hz"));
     assert!(message(|s| s.f_min_hz = 8000.0).contains("f_min_hz is 8000"));
     assert!(message(|s| s.log_offset = Some(1.0)).contains("either log_floor or log_offset"));
     assert!(message(|s| s.log_floor = None).contains("either log_floor or log_offset"));

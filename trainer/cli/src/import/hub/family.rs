@@ -56,6 +56,7 @@ pub struct Parts {
 pub fn read(folder: &Folder, pooling: Option<Pooling>) -> anyhow::Result<Parts> {
     let family = folder.word(&["model_type"]).unwrap_or_default();
     match family {
+        _ if is_classifier(folder) => classifier(folder),
         "clip" | "mobileclip" => pair(folder, Modality::Image, Fill::Whole, CLIP_TEMPERATURE),
         "siglip" => pair(folder, Modality::Image, Fill::Whole, SIGLIP_TEMPERATURE),
         "clap" => pair(folder, Modality::Audio, Fill::Nothing, CLAP_TEMPERATURE),
@@ -63,7 +64,6 @@ pub fn read(folder: &Folder, pooling: Option<Pooling>) -> anyhow::Result<Parts> 
             text: Some(sentence::text(folder, pooling)?),
             ..Parts::default()
         }),
-        _ if is_classifier(folder) => classifier(folder),
         _ => bail!("{:?} is of kind {family:?}, expected {KNOWN}", folder.dir),
     }
 }
@@ -106,7 +106,7 @@ fn pair(
         words.tokens = (places - lost).max(1.0) as usize;
     }
     let text = TextPart::new(folder, net, fill, words, Vec::new()).context("the text tower")?;
-    let front_end = front_end(folder.processor(part)?)?;
+    let front_end = front_end(folder.processor(&[part])?)?;
     let encoder = encoder(
         folder,
         (modality, front_end),
@@ -131,11 +131,8 @@ fn is_classifier(folder: &Folder) -> bool {
 /// A classifier, whose names are the axes of its space.
 fn classifier(folder: &Folder) -> anyhow::Result<Parts> {
     let names = folder.labels()?;
-    let part = match folder.path("preprocessor_config.json").is_file() {
-        true => "",
-        false => "image_processor",
-    };
-    let front_end = front_end(folder.processor(part)?)?;
+    let parts = ["feature_extractor", "image_processor"];
+    let front_end = front_end(folder.processor(&parts)?)?;
     let modality = match front_end {
         FrontEnd::LogMel(_) => Modality::Audio,
         _ => Modality::Image,

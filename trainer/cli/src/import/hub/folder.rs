@@ -1,5 +1,6 @@
 //! A folder as model hubs publish it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -111,33 +112,42 @@ impl Folder {
         files
     }
 
-    /// What makes inputs of pictures or sounds: `preprocessor_config.json`, or the part of
-    /// `processor_config.json`.
+    /// What makes inputs of pictures or sounds: the first of some parts of `processor_config.json` that it
+    /// has, or `preprocessor_config.json`.
     ///
     /// # Errors
     ///
-    /// Neither of these files.
-    pub fn processor(&self, part: &str) -> anyhow::Result<Keys> {
-        let preprocessor = self.path("preprocessor_config.json");
-        if let Some(keys) = Keys::open_if(preprocessor.clone())? {
-            return Ok(keys);
+    /// Neither of these, or other keys beside the parts.
+    pub fn processor(&self, parts: &[&str]) -> anyhow::Result<Keys> {
+        let path = self.path("preprocessor_config.json");
+        let single = Keys::open_if(path.clone())?;
+        let all = Keys::open_if(self.path("processor_config.json"))?;
+        let Some(mut all) = all else {
+            return single.with_context(|| format!("{path:?} is missing"));
+        };
+        for part in parts {
+            if let Some(within) = all.within(part)? {
+                all.pass(&[
+                    "image_processor",
+                    "feature_extractor",
+                    "tokenizer",
+                    "processor_class",
+                ]);
+                all.finish()?;
+                return Ok(within);
+            }
         }
-        let path = self.path("processor_config.json");
-        let both = Keys::open_if(path)?.with_context(|| format!("{preprocessor:?} is missing"))?;
-        let mut all = both;
-        let within = all.within(part)?;
-        let place = all.place().to_owned();
-        all.pass(&[
-            "image_processor",
-            "feature_extractor",
-            "tokenizer",
-            "processor_class",
-        ]);
-        all.finish()?;
-        within.with_context(|| format!("{place} has no {part:?}"))
+        let place = all.place();
+        single.with_context(|| {
+            format!(
+                "{place} has no {}, and {path:?} is missing",
+                parts.join(" or ")
+            )
+        })
     }
 
-    /// The names of a classifier's outputs, in their order.
+    /// The names of a classifier's outputs, in their order. A name that others had before gets a number,
+    /// as the second crane of ImageNet, which is a machine.
     ///
     /// # Errors
     ///
@@ -146,15 +156,22 @@ impl Folder {
         let path = self.path("config.json");
         let labels = self.at(&["id2label"]).and_then(Value::as_object);
         let labels = labels.with_context(|| format!("{path:?} has no \"id2label\""))?;
-        (0..labels.len())
-            .map(|id| {
-                let label = labels.get(&id.to_string()).and_then(Value::as_str);
-                let label = label.filter(|label| !label.trim().is_empty());
-                label
-                    .map(str::to_owned)
-                    .with_context(|| format!("{path:?}: \"id2label\" has no name for {id}"))
-            })
-            .collect()
+        let mut names: Vec<String> = Vec::new();
+        let mut known = BTreeSet::new();
+        for id in 0..labels.len() {
+            let label = labels.get(&id.to_string()).and_then(Value::as_str);
+            let label = label.filter(|label| !label.trim().is_empty());
+            let label =
+                label.with_context(|| format!("{path:?}: \"id2label\" has no name for {id}"))?;
+            let mut name = label.to_owned();
+            let mut count = 1;
+            while !known.insert(name.clone()) {
+                count += 1;
+                name = format!("{label} ({count})");
+            }
+            names.push(name);
+        }
+        Ok(names)
     }
 
     /// The licence that the folder's `README.md` tells of in its head.

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use sensorium_core::bank::normalize;
+use sensorium_core::feature::IMU_CHANNELS;
 use sensorium_data::{Augmentations, Extractor, Modality, Raw};
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::space::Space;
@@ -157,8 +158,8 @@ impl Golden {
         let entry = entry.with_context(|| format!("the pack has no encoder {name:?}"))?;
         let encoder = Encoder::load_entry(pack, entry)?;
         let outputs: &[&str] = match entry.modality {
-            Modality::Image => &["image_embeds", "logits"],
-            Modality::Audio => &["audio_embeds", "logits"],
+            Modality::Image => &["image_embeds", "logits", "embedding"],
+            Modality::Audio => &["audio_embeds", "logits", "embedding"],
             _ => &["embedding"],
         };
         let Some((dim, expected)) = self.rows(outputs)? else {
@@ -179,9 +180,18 @@ impl Golden {
         if let Some((len, inputs)) = self.rows(&["imu"])?
             && entry.modality == Modality::Imu
         {
-            windows = inputs
-                .chunks_exact(len)
-                .map(|row| vec![row.to_vec()])
+            // The front end gives channel by channel what some encoders take sample by sample.
+            let samples = len / IMU_CHANNELS;
+            let is_turned = self.arrays.shape("imu").and_then(|shape| shape.get(1..))
+                == Some(&[samples, IMU_CHANNELS])
+                && samples != IMU_CHANNELS;
+            let place = |at: usize| match is_turned {
+                true => at % samples * IMU_CHANNELS + at / samples,
+                false => at,
+            };
+            let rows = inputs.chunks_exact(len);
+            windows = rows
+                .map(|row| vec![(0..len).map(|at| row[place(at)]).collect()])
                 .collect();
         }
         if windows.is_empty() {
@@ -278,8 +288,13 @@ fn worst(rows: &[Vec<f32>], expected: &[f32], dim: usize) -> Worst {
 
 fn tell(what: &str, count: usize, said: &str, worst: Worst, limit: Limit) -> anyhow::Result<()> {
     let Worst { abs, cosine } = worst;
+    let said = if said.is_empty() {
+        ""
+    } else {
+        &format!("{said}; ")
+    };
     eprintln!(
-        "golden, {what}: {count}; {said}; embeddings differ by {abs:.1e}, cosine at least {cosine:.7}"
+        "golden, {what}: {count}; {said}embeddings differ by {abs:.1e}, cosine at least {cosine:.7}"
     );
     match limit {
         Limit::Float => ensure!(

@@ -74,6 +74,11 @@ impl Keys {
         self.left.get(key)?.as_str()
     }
 
+    /// Whether a key is true, which stays there to be asked for.
+    pub fn is_true(&self, key: &str) -> bool {
+        self.left.get(key).and_then(Value::as_bool) == Some(true)
+    }
+
     /// The value of a key; none if it is not there, or null.
     ///
     /// # Errors

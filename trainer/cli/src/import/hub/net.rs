@@ -17,6 +17,7 @@ use tract_onnx::pb::tensor_shape_proto::dimension;
 use tract_onnx::pb::type_proto::Value;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 
+use super::widen::widen;
 use crate::anchor::model::Output;
 use crate::export::{OnnxEncoder, normalised};
 use crate::graft::{graft, prune};
@@ -25,6 +26,9 @@ use crate::quantize::raise;
 
 /// Most bytes of a protobuf message.
 const MAX_BYTES: usize = i32::MAX as usize;
+
+/// How the files begin that Git LFS leaves in the place of large ones.
+const POINTER: &[u8] = b"version https://git-lfs";
 
 /// An ONNX file, whose weights are all in memory.
 #[derive(Debug)]
@@ -43,6 +47,10 @@ impl Net {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let bytes = std::fs::read(path).with_context(|| format!("reading {path:?}"))?;
         let open = || -> anyhow::Result<Self> {
+            ensure!(
+                !bytes.starts_with(POINTER),
+                "it only tells where the file is (Git LFS): fetch it first, as by git lfs pull"
+            );
             let mut model = ModelProto::decode(&bytes[..]).context("it is not an ONNX file")?;
             raise(&mut model)?;
             let mut graph = model.graph.take().context("it holds no graph")?;
@@ -53,6 +61,7 @@ impl Net {
             );
             let dir = path.parent().unwrap_or(Path::new("."));
             gather(&mut graph, dir)?;
+            widen(&mut graph);
             Ok(Self {
                 path: path.to_owned(),
                 model,
@@ -191,12 +200,16 @@ impl Net {
         let is_float = tensor(&output).is_none_or(|tensor| kinds.contains(&tensor.elem_type));
         let bytes = self.into_bytes()?;
         let run = || -> anyhow::Result<(Vec<u8>, usize)> {
-            // What it gives is only counted here, so any numbers will do.
+            // What it gives is only counted here, so any numbers will do that differ.
             let len = shape.iter().product();
+            let input: Vec<f32> = (0..len).map(|at| (at * 31 % 97) as f32 / 97.0).collect();
             let dim = if is_float {
-                OnnxEncoder::new(&bytes, shape)?
-                    .embed(&vec![0.1; len])?
-                    .len()
+                let row = OnnxEncoder::new(&bytes, shape)?.embed(&input)?;
+                ensure!(
+                    row.iter().all(|value| value.is_finite()),
+                    "its output is not a number, so its weights are damaged"
+                );
+                row.len()
             } else {
                 let axis = axes(&output).get(1).copied().flatten();
                 axis.context("its output is not of 32-bit floats, nor of a length that is said")?

@@ -32,6 +32,18 @@ const SETTINGS: [&str; 7] = [
     "sentence_xlnet_config.json",
 ];
 
+/// Models with a learned vector for each place, and for no more.
+const ABSOLUTE: [&str; 8] = [
+    "albert",
+    "bert",
+    "camembert",
+    "distilbert",
+    "electra",
+    "mpnet",
+    "roberta",
+    "xlm-roberta",
+];
+
 /// An entry of `modules.json`.
 #[derive(Debug, Deserialize)]
 struct Module {
@@ -63,15 +75,15 @@ pub fn text(folder: &Folder, pooling: Option<Pooling>) -> anyhow::Result<TextPar
         ..WordsSpec::default()
     };
     let mut projection = Vec::new();
+    words.prefix = prefix(folder)?;
     if is_sentence(folder) {
-        (words.pooling, projection) = modules(folder)?;
+        (words.pooling, projection) = modules(folder, !words.prefix.is_empty())?;
     } else {
         let pooling = pooling.with_context(|| {
             format!("{:?} has no modules.json, which says how tokens become one vector; say it by --pooling", folder.dir)
         })?;
         words.pooling = pooling;
     }
-    words.prefix = prefix(folder)?;
     let mut settings = SETTINGS.iter().map(|file| folder.path(file));
     let mut longest = None;
     if let Some(path) = settings.find(|path| path.is_file()) {
@@ -82,9 +94,24 @@ pub fn text(folder: &Folder, pooling: Option<Pooling>) -> anyhow::Result<TextPar
         keys.only("method", "forward")?;
         keys.only("method_output_name", "last_hidden_state")?;
         keys.only("module_output_name", "token_embeddings")?;
+        // As the library writes it since version 5.4: what texts become; other senses are none of them.
+        if let Some(mut senses) = keys.within("modality_config")? {
+            if let Some(mut text) = senses.within("text")? {
+                text.only("method", "forward")?;
+                text.only("method_output_name", "last_hidden_state")?;
+                text.finish()?;
+            }
+            senses.finish()?;
+        }
         keys.finish()?;
     }
-    words.tokens = longest.or(places(folder)).unwrap_or(usize::MAX);
+    // Settings may ask for more than there is; what is beyond would fail.
+    let places = places(folder);
+    let is_bound = ABSOLUTE.contains(&folder.word(&["model_type"]).unwrap_or_default());
+    words.tokens = match (longest, places) {
+        (Some(longest), Some(places)) if is_bound => longest.min(places),
+        _ => longest.or(places).unwrap_or(usize::MAX),
+    };
     let mut net = folder.net(&["model"])?;
     let pools = net.outputs().iter().any(|output| TOKENS.contains(output));
     if pools {
@@ -111,8 +138,8 @@ pub fn places(folder: &Folder) -> Option<usize> {
     places.checked_sub(lost).filter(|places| *places > 0)
 }
 
-/// What `modules.json` lists after the transformer.
-fn modules(folder: &Folder) -> anyhow::Result<(Pooling, Layers)> {
+/// What `modules.json` lists after the transformer; `prompts` says whether something stands before texts.
+fn modules(folder: &Folder, prompts: bool) -> anyhow::Result<(Pooling, Layers)> {
     let path = folder.path("modules.json");
     let modules: Vec<Module> =
         serde_json::from_value(read_json(&path)?).with_context(|| format!("{path:?}"))?;
@@ -129,7 +156,7 @@ fn modules(folder: &Folder) -> anyhow::Result<(Pooling, Layers)> {
         "{path:?}: the transformer is in {:?}, expected in the folder itself",
         first.path
     );
-    let pooling = pooling(&folder.path(&second.path))?;
+    let pooling = pooling(&folder.path(&second.path), prompts)?;
     let mut layers = Vec::new();
     let mut others = others.iter().peekable();
     while let Some(module) = others.next() {
@@ -150,7 +177,7 @@ fn modules(folder: &Folder) -> anyhow::Result<(Pooling, Layers)> {
 }
 
 /// The one way of pooling that a module's settings ask for.
-fn pooling(dir: &Path) -> anyhow::Result<Pooling> {
+fn pooling(dir: &Path, prompts: bool) -> anyhow::Result<Pooling> {
     let mut keys = Keys::open(&dir.join("config.json"))?;
     let place = keys.place().to_owned();
     let mut asked = Vec::new();
@@ -177,7 +204,12 @@ fn pooling(dir: &Path) -> anyhow::Result<Pooling> {
             _ => bail!("{place}: \"pooling_mode\" is {word:?}, which is not understood"),
         });
     }
-    keys.only("include_prompt", true)?;
+    let includes = keys.take("include_prompt")?.unwrap_or(true);
+    ensure!(
+        includes || !prompts,
+        "{place}: \"include_prompt\" is false, and there is a default prompt: leaving its tokens out is \
+         not known here"
+    );
     keys.pass(&["word_embedding_dimension", "embedding_dimension"]);
     keys.finish()?;
     match asked[..] {

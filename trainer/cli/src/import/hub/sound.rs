@@ -8,9 +8,10 @@ use sensorium_core::feature::{
 use super::keys::Keys;
 
 /// The kinds of extractors that are known.
-pub const KINDS: [&str; 2] = [CLAP, AST];
+pub const KINDS: [&str; 3] = [CLAP, AST, WHISPER];
 const CLAP: &str = "ClapFeatureExtractor";
 const AST: &str = "ASTFeatureExtractor";
+const WHISPER: &str = "WhisperFeatureExtractor";
 
 /// Samples of a frame of AST's, whatever the rate, of its transform, and from one frame to the next.
 const AST_WINDOW: usize = 400;
@@ -31,6 +32,7 @@ pub fn front_end(mut keys: Keys) -> anyhow::Result<LogMelSpec> {
     let spec = match kind.as_str() {
         CLAP => clap(&mut keys)?,
         AST => ast(&mut keys)?,
+        WHISPER => whisper(&mut keys)?,
         _ => bail!("{place}: extractor {kind:?} is not known, expected one of {KINDS:?}"),
     };
     // Attention masks are of frames that no clip has; padding is what the kind does, whatever these say.
@@ -156,6 +158,56 @@ fn ast(keys: &mut Keys) -> anyhow::Result<LogMelSpec> {
     })
 }
 
+/// Whisper's: common logarithms of power, frames centred, not more than 8 below the loudest; what is
+/// longer is cut, what is shorter filled with silence.
+fn whisper(keys: &mut Keys) -> anyhow::Result<LogMelSpec> {
+    let rate_hz = keys.take("sampling_rate")?.unwrap_or(16_000u32);
+    let clip_s = keys.take("chunk_length")?.unwrap_or(30.0);
+    let fft = keys.take("n_fft")?.unwrap_or(400usize);
+    let hop = keys.take("hop_length")?.unwrap_or(160usize);
+    let mels = keys.take("feature_size")?.unwrap_or(80usize);
+    let place = keys.place().to_owned();
+    ensure!(hop > 0, "{place}: \"hop_length\" is 0");
+    let dither = keys.take("dither")?.unwrap_or(0.0);
+    ensure!(
+        dither == 0.0,
+        "{place}: \"dither\" is {dither}, expected 0: noise is not added here"
+    );
+    // What follows from the others, and the filters, which older files list.
+    keys.pass(&["n_samples", "nb_max_frames", "mel_filters"]);
+    let samples = (clip_s * f64::from(rate_hz)).round() as usize;
+    Ok(LogMelSpec {
+        rate_hz,
+        clip_s,
+        padding: Padding::Zero,
+        longer: Longer::Cut,
+        remove_mean: Vec::new(),
+        pre_emphasis: 0.0,
+        pre_emphasis_of: Extent::Frame,
+        fft,
+        window: fft,
+        window_kind: WindowKind::HannPeriodic,
+        hop,
+        centred: true,
+        spectrum: Spectrum::Power,
+        mels,
+        f_min_hz: 0.0,
+        f_max_hz: 8_000.0,
+        mel_scale: MelScale::Slaney,
+        mel_norm: MelNorm::Slaney,
+        log: Log::Log10,
+        log_floor: Some(1e-10),
+        log_offset: None,
+        log_range: Some(8.0),
+        // The last one is left out.
+        frames: samples / hop,
+        offset: 4.0,
+        scale: 4.0,
+        axes: SoundAxes::MelFrame,
+        thirds: false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +244,13 @@ mod tests {
         let plain = json!({"feature_extractor_type": "ASTFeatureExtractor", "do_normalize": false});
         let plain = read(plain).unwrap();
         assert_eq!((plain.offset, plain.scale), (0.0, 1.0));
+        let whisper = json!({
+            "feature_extractor_type": "WhisperFeatureExtractor", "chunk_length": 2, "dither": 0.0,
+            "n_samples": 32000, "nb_max_frames": 200, "mel_filters": [[0.0]], "feature_size": 64
+        });
+        let whisper = SoundFrontEnd::new(&read(whisper).unwrap()).unwrap();
+        assert_eq!(whisper.output_shape(), [64, 200]);
+        assert_eq!(whisper.starts(100_000), [0]);
     }
 
     #[test]
@@ -210,7 +269,9 @@ mod tests {
         assert!(ast("feature_size", json!(2)).contains("\"feature_size\" is 2"));
         assert!(ast("max_length", json!(0)).contains("\"max_length\" is 0"));
         assert!(ast("x", json!(0)).contains("\"truncation\" is not understood"));
-        let other = error("WhisperFeatureExtractor", "x", json!(0));
-        assert!(other.contains("\"WhisperFeatureExtractor\" is not known, expected one of"));
+        let noise = json!({"feature_extractor_type": "WhisperFeatureExtractor", "dither": 0.1});
+        assert!(format!("{:#}", read(noise).unwrap_err()).contains("\"dither\" is 0.1"));
+        let other = error("Wav2Vec2FeatureExtractor", "x", json!(0));
+        assert!(other.contains("\"Wav2Vec2FeatureExtractor\" is not known, expected one of"));
     }
 }

@@ -3,19 +3,20 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use prost::Message;
-use sensorium_core::bank::normalize;
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::space::Space;
 use sensorium_model::weights::Weights;
 use sensorium_pack::{Modality, Pack};
 use serde_json::{Value, json};
-use tract_onnx::pb::tensor_proto::DataLocation;
-use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 
 use super::Args;
 use crate::anchor::tiny::{WORDS, assert_close, linear, numbers, picture, tokenizer, unit};
 use crate::onnx::{Attribute, Graph};
+
+mod files;
+mod one;
+mod refused;
+mod sentence;
 
 /// Numbers of an embedding.
 const DIM: usize = 4;
@@ -294,129 +295,6 @@ fn integers_are_only_written_if_they_change_little() {
 }
 
 #[test]
-fn a_sentence_encoder_pools_and_projects_as_its_modules_say() {
-    let hub = Hub::new();
-    let pooling = json!({"word_embedding_dimension": DIM, "pooling_mode_mean_tokens": true});
-    let normalize = ("Normalize", json!({}));
-    hub.sentence("mean", &[("Pooling", pooling.clone()), normalize.clone()]);
-    let pack = hub.import(&["mean"]).unwrap();
-    assert!(pack.manifest().encoders.is_empty());
-    assert_close(
-        &said(&pack, "a red thing"),
-        &unit(&sum(&["a", "red", "thing"])),
-    );
-
-    let dense = json!({
-        "in_features": DIM, "out_features": 2, "bias": true,
-        "activation_function": "torch.nn.modules.activation.Tanh"
-    });
-    hub.sentence(
-        "dense",
-        &[("Pooling", pooling), ("Dense", dense), normalize],
-    );
-    let mut weights = Weights::new();
-    let weight = [0.5, 0.0, -0.25, 0.0, 0.0, 1.0, 0.0, 0.125];
-    weights.insert("linear.weight", &[2, DIM], weight.to_vec());
-    weights.insert("linear.bias", &[2], vec![0.1, -0.2]);
-    weights
-        .write(&hub.path("dense/1_Dense/model.safetensors"))
-        .unwrap();
-    let prompts = json!({"prompts": {"query": "red "}, "default_prompt_name": "query"});
-    hub.write(
-        "dense/config_sentence_transformers.json",
-        prompts.to_string(),
-    );
-    hub.write(
-        "dense/sentence_bert_config.json",
-        r#"{"max_seq_length": 5, "do_lower_case": true}"#,
-    );
-    let pack = hub.import(&["dense"]).unwrap();
-    // A prompt before the words, in lower case, cut to five with the special ones.
-    let mean: Vec<f32> = sum(&["red", "a", "blue"])
-        .iter()
-        .map(|sum| sum / 5.0)
-        .collect();
-    let layer = |row: &[f32], bias: f32| {
-        let products = row.iter().zip(&mean).map(|(a, b)| a * b);
-        (products.sum::<f32>() + bias).tanh()
-    };
-    let expected = unit(&[layer(&weight[..4], 0.1), layer(&weight[4..], -0.2)]);
-    assert_close(&said(&pack, "A Blue Thing"), &expected);
-    assert!(
-        pack.manifest().spaces[0]
-            .tower
-            .as_ref()
-            .unwrap()
-            .report
-            .is_none()
-    );
-
-    hub.alter(
-        "dense/1_Dense/config.json",
-        "activation_function",
-        json!("torch.nn.GELU"),
-    );
-    assert!(
-        hub.error(&["dense"])
-            .contains("\"activation_function\" is \"GELU\"")
-    );
-    hub.alter(
-        "mean/0_Pooling/config.json",
-        "pooling_mode_cls_token",
-        json!(true),
-    );
-    assert!(hub.error(&["mean"]).contains("asks for 2 ways of pooling"));
-    hub.sentence(
-        "norm",
-        &[
-            ("Pooling", json!({"pooling_mode": "cls"})),
-            ("LayerNorm", json!({})),
-        ],
-    );
-    assert!(
-        hub.error(&["norm"])
-            .contains("models.LayerNorm\" is not understood")
-    );
-    std::fs::remove_file(hub.path("norm/modules.json")).unwrap();
-    assert!(hub.error(&["norm"]).contains("expected clip, siglip, clap"));
-    hub.import(&["norm", "--pooling", "max"]).unwrap();
-}
-
-#[test]
-fn the_names_of_a_classifier_are_the_axes_of_its_space() {
-    let hub = Hub::new();
-    hub.classifier("ast");
-    let pack = hub.import(&["ast"]).unwrap();
-    assert_eq!(said(&pack, "hiss"), [0.0, 1.0]);
-    let encoder = Encoder::load(&pack, Modality::Audio).unwrap();
-    // Frames of 8: the lower half is 1, the upper half 3.
-    let features: Vec<f32> = (0..32)
-        .map(|at| if at % 8 < 4 { 1.0 } else { 3.0 })
-        .collect();
-    assert_close(&encoder.run(&features).unwrap(), &unit(&[1.0, 3.0]));
-    let classes = String::from_utf8(pack.member("classes.toml").unwrap().to_vec()).unwrap();
-    assert!(classes.contains("name = \"hum\""), "{classes}");
-    hub.alter(
-        "ast/config.json",
-        "id2label",
-        json!({"0": "hum", "2": "hiss"}),
-    );
-    assert!(
-        hub.error(&["ast"])
-            .contains("\"id2label\" has no name for 1")
-    );
-    hub.alter(
-        "ast/config.json",
-        "id2label",
-        json!({"0": "a", "1": "b", "2": "c"}),
-    );
-    assert!(
-        hub.error(&["ast"])
-            .contains("gives 2 numbers, and config.json has 3 names")
-    );
-}
-
-#[test]
 fn folders_with_one_text_tower_share_its_space() {
     let hub = Hub::new();
     hub.clip("first");
@@ -451,109 +329,6 @@ fn folders_with_one_text_tower_share_its_space() {
 }
 
 #[test]
-fn weights_in_files_beside_the_graph_are_read() {
-    let hub = Hub::new();
-    hub.clip("clip");
-    let plain = hub.import(&["clip"]).unwrap();
-    let mut model = ModelProto::decode(&text_model("tokens", "text_embeds")[..]).unwrap();
-    let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
-    let raw = std::mem::take(&mut tensor.raw_data);
-    tensor.data_location = Some(DataLocation::External as i32);
-    let entry = |key: &str, value: &str| StringStringEntryProto {
-        key: key.to_owned(),
-        value: value.to_owned(),
-    };
-    tensor.external_data = vec![entry("location", "text.bin"), entry("offset", "16")];
-    hub.write("clip/onnx/text.bin", [&[9; 16], &raw[..]].concat());
-    hub.write("clip/onnx/text_model.onnx", model.encode_to_vec());
-    let beside = hub.import(&["clip"]).unwrap();
-    assert_eq!(said(&beside, "a red thing"), said(&plain, "a red thing"));
-    let refused = |key: &str, value: &str, expected: &str| {
-        let mut model = model.clone();
-        let tensor = &mut model.graph.as_mut().unwrap().initializer[0];
-        tensor.external_data.push(entry("length", "8"));
-        let entry = tensor
-            .external_data
-            .iter_mut()
-            .find(|entry| entry.key == key);
-        value.clone_into(&mut entry.unwrap().value);
-        hub.write("clip/onnx/text_model.onnx", model.encode_to_vec());
-        let error = hub.error(&["clip"]);
-        assert!(
-            error.contains("weight \"table\"") && error.contains(expected),
-            "{error}"
-        );
-    };
-    refused("location", "none.bin", "none.bin");
-    refused("location", "../text.bin", "expected a file beside this one");
-    refused(
-        "length",
-        "100000",
-        "it has 144 bytes, expected 100000 from 16 on",
-    );
-    refused("offset", "x", "its offset is no number");
-}
-
-#[test]
-fn what_is_missing_or_not_understood_is_said() {
-    let hub = Hub::new();
-    hub.clip("clip");
-    let error = |file: &str, key: &str, value: Value| {
-        let kept = std::fs::read(hub.path(file)).unwrap();
-        hub.alter(file, key, value);
-        let error = hub.error(&["clip"]);
-        hub.write(file, kept);
-        error
-    };
-    let of_tokens = |key, value| error("clip/tokenizer_config.json", key, value);
-    assert!(of_tokens("padding_side", json!("left")).contains("\"padding_side\" is \"left\""));
-    assert!(of_tokens("fold_accents", json!(1)).contains("\"fold_accents\" is not understood"));
-    assert!(of_tokens("pad_token", json!("<x>")).contains("the tokenizer does not know"));
-    assert!(of_tokens("pad_token", json!(null)).contains("expected \"pad_token\""));
-    assert!(of_tokens("do_lower_case", json!(true)).contains("the tokenizer does otherwise"));
-    let of_pictures = |key, value| error("clip/preprocessor_config.json", key, value);
-    assert!(of_pictures("crop_pct", json!(0.9)).contains("\"crop_pct\" is not understood"));
-    assert!(of_pictures("crop_size", json!(1)).contains("the front end gives [3, 1, 1]"));
-    let of_all = |key, value| error("clip/config.json", key, value);
-    let other = of_all("model_type", json!("whisper"));
-    assert!(
-        other.contains("is of kind \"whisper\", expected clip, siglip, clap"),
-        "{other}"
-    );
-    let variant = hub.error(&["clip", "--variant", "fp16"]);
-    assert!(
-        variant.contains("has no onnx/text_model_fp16.onnx")
-            && variant.contains("vision_model.onnx"),
-        "{variant}"
-    );
-    let onnx = "clip/onnx/vision_model.onnx";
-    hub.write(onnx, vision_model("pooled"));
-    let error = hub.error(&["clip"]);
-    assert!(
-        error.contains("has no output image_embeds, its outputs are [\"pooled\"]"),
-        "{error}"
-    );
-    let mut model = ModelProto::decode(&vision_model("image_embeds")[..]).unwrap();
-    model.graph.as_mut().unwrap().node[1].op_type = "Conjure".to_owned();
-    hub.write(onnx, model.encode_to_vec());
-    let error = hub.error(&["clip"]);
-    assert!(error.contains("does not know: {\"Conjure\"}"), "{error}");
-    hub.write(onnx, b"no model");
-    assert!(hub.error(&["clip"]).contains("it is not an ONNX file"));
-    hub.write(onnx, vision_model("image_embeds"));
-    for file in ["tokenizer.json", "preprocessor_config.json", "config.json"] {
-        let path = hub.path("clip").join(file);
-        let kept = std::fs::read(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        let error = hub.error(&["clip"]);
-        assert!(error.contains(file), "{error}");
-        std::fs::write(path, kept).unwrap();
-    }
-    hub.import(&["clip"]).unwrap();
-    assert!(hub.error(&["nothing"]).contains("is not a folder"));
-}
-
-#[test]
 fn golden_outputs_are_held() {
     let hub = Hub::new();
     hub.clip("clip");
@@ -580,40 +355,26 @@ fn golden_outputs_are_held() {
 }
 
 #[test]
-fn a_folder_of_one_encoder_says_what_it_takes() {
-    const SAMPLES: usize = 8;
+fn gemma_sees_small_letters_if_its_settings_ask_for_them() {
     let hub = Hub::new();
-    let mut graph = Graph::new();
-    let shape = graph.ints("shape", &[0, 6 * SAMPLES as i64]);
-    let weight = graph.floats("weight", &[6 * SAMPLES, DIM], &numbers(6 * SAMPLES * DIM));
-    let flat = graph.node("Reshape", "flat", &["imu", &shape], &[]);
-    let rows = graph.node("MatMul", "rows", &[&flat, &weight], &[]);
-    let onnx = graph.to_bytes("imu", ("imu", &[SAMPLES, 6]), (&rows, &[DIM]));
-    hub.write("imu/encoder.onnx", onnx);
-    let file = |layout: &str| {
-        let text = format!(
-            "modality = \"imu\"\n[front_end]\nkind = \"imu\"\nrate_hz = 50\nsamples = {SAMPLES}\n\
-             units = {{ acc = \"m/s2\", gyro = \"rad/s\" }}\nlayout = \"{layout}\"\n"
-        );
-        hub.write("imu/encoder.toml", text);
-    };
-    file("channels-last");
-    let pack = hub.import(&["imu"]).unwrap();
-    let encoder = Encoder::load(&pack, Modality::Imu).unwrap();
-    let features = numbers(6 * SAMPLES);
-    // What the file takes sample by sample, the front end gives channel by channel.
-    let turned: Vec<f32> = (0..6 * SAMPLES)
-        .map(|at| features[at % 6 * SAMPLES + at / 6])
-        .collect();
-    let mut expected = linear(&turned, DIM);
-    normalize(&mut expected);
-    assert_close(&encoder.run(&features).unwrap(), &expected);
-    file("channels-first");
-    assert!(
-        hub.error(&["imu"])
-            .contains("is [any, 8, 6], and the front end gives [6, 8]")
+    hub.clip("clip");
+    let file = "clip/tokenizer_config.json";
+    let small = unit(&sum(&["a", "red", "thing"]));
+    hub.alter(file, "do_lower_case", json!(true));
+    hub.alter(file, "tokenizer_class", json!("GemmaTokenizer"));
+    assert_close(
+        &said(&hub.import(&["clip"]).unwrap(), "A RED thing"),
+        &small,
     );
-    let other = "modality = \"audio\"\n[front_end]\nkind = \"x\"\n";
-    hub.write("imu/encoder.toml", other);
-    assert!(hub.error(&["imu"]).contains("unknown variant `x`"));
+    hub.alter(file, "do_lower_case", json!(null));
+    let unknown = unit(&sum(&["[UNK]", "[UNK]", "thing"]));
+    assert_close(
+        &said(&hub.import(&["clip"]).unwrap(), "A RED thing"),
+        &unknown,
+    );
+    hub.alter(file, "tokenizer_class", json!("Siglip2Tokenizer"));
+    assert_close(
+        &said(&hub.import(&["clip"]).unwrap(), "A RED thing"),
+        &small,
+    );
 }

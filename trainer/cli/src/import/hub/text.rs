@@ -4,7 +4,7 @@
 use anyhow::{Context, anyhow, bail, ensure};
 use sensorium_engine::text::{Dense, TextTower};
 use sensorium_pack::{WordsSpec, sha256_hex};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
 use super::folder::Folder;
@@ -67,6 +67,11 @@ impl TextPart {
             words.tokens = fixed.min(words.tokens);
         }
         if fill == Fill::Whole || fixed.is_some() {
+            ensure!(
+                !read.fills_left,
+                "{:?}: texts are filled up on the left (\"padding_side\"), which is not known here",
+                folder.dir
+            );
             let pad = read.pad.with_context(|| {
                 format!(
                     "{:?} does not say what fills texts up, expected \"pad_token\"",
@@ -80,6 +85,7 @@ impl TextPart {
             "the text model takes {fixed:?} tokens, and the tokenizer gives at most {}",
             words.tokens
         );
+        words.check()?;
         let digest = [
             net.digest(),
             sha256_hex(&read.file),
@@ -120,6 +126,8 @@ struct Read {
     /// Most tokens, or more than any memory holds.
     tokens: usize,
     pad: Option<u32>,
+    /// Whether padding comes first, which matters only where there is any.
+    fills_left: bool,
 }
 
 fn tokenizer(folder: &Folder) -> anyhow::Result<Read> {
@@ -127,13 +135,18 @@ fn tokenizer(folder: &Folder) -> anyhow::Result<Read> {
     let bytes = std::fs::read(&path).with_context(|| format!("reading {path:?}"))?;
     let mut json: Value =
         serde_json::from_slice(&bytes).with_context(|| format!("{path:?} is not JSON"))?;
-    for (part, key) in [("padding", "direction"), ("truncation", "direction")] {
-        let side = &json[part][key];
-        ensure!(
-            side.is_null() || side == "Right",
-            "{path:?}: {part} is on side {side}, expected Right"
-        );
-    }
+    let side = |part: &str| -> anyhow::Result<bool> {
+        match json[part]["direction"].as_str() {
+            None | Some("Right") => Ok(false),
+            Some("Left") => Ok(true),
+            Some(other) => bail!("{path:?}: {part} is on side {other:?}, expected Left or Right"),
+        }
+    };
+    ensure!(
+        !side("truncation")?,
+        "{path:?}: texts are cut on side Left, expected Right: nothing else is known here"
+    );
+    let mut fills_left = side("padding")?;
     let Some(mut keys) = Keys::open_if(folder.path("tokenizer_config.json"))? else {
         let tokenizer = parsed(&bytes).with_context(|| format!("{path:?}"))?;
         let pad = pad_of_map(folder, &tokenizer)?;
@@ -142,6 +155,7 @@ fn tokenizer(folder: &Folder) -> anyhow::Result<Read> {
             file: bytes,
             tokens,
             pad,
+            fills_left,
         });
     };
     let place = keys.place().to_owned();
@@ -167,7 +181,12 @@ fn tokenizer(folder: &Folder) -> anyhow::Result<Read> {
             );
         }
     }
-    keys.only("padding_side", "right")?;
+    match keys.take::<String>("padding_side")?.as_deref() {
+        None => {}
+        Some("right") => fills_left = false,
+        Some("left") => fills_left = true,
+        Some(other) => bail!("{place}: \"padding_side\" is {other:?}, expected left or right"),
+    }
     keys.only("truncation_side", "right")?;
     keys.only("split_special_tokens", false)?;
     keys.only("truncation_strategy", "longest_first")?;
@@ -217,6 +236,7 @@ fn tokenizer(folder: &Folder) -> anyhow::Result<Read> {
         file,
         tokens: length.map_or(usize::MAX, |length| length as usize),
         pad,
+        fills_left,
     })
 }
 
@@ -262,6 +282,19 @@ fn has_at_end(tokenizer: &Tokenizer, token: Option<&str>, first: bool) -> anyhow
     Ok(token.is_some() && end.copied() == token)
 }
 
+/// Whether one of several steps puts a space before texts.
+fn prefixes(sequence: &Value) -> bool {
+    let steps = sequence["pretokenizers"].as_array();
+    steps
+        .into_iter()
+        .flatten()
+        .any(|step| match step["type"].as_str() {
+            Some("Metaspace") => step["prepend_scheme"] != "never",
+            Some("ByteLevel") => step["add_prefix_space"] == true,
+            _ => false,
+        })
+}
+
 /// Brings a tokenizer's file to what the settings beside it say, which win; whether anything changed.
 fn settle(json: &mut Value, keys: &mut Keys) -> anyhow::Result<bool> {
     let place = keys.place().to_owned();
@@ -272,6 +305,23 @@ fn settle(json: &mut Value, keys: &mut Keys) -> anyhow::Result<bool> {
             changed = true;
         }
     };
+    // SigLIP 2 learned from small letters, which its own class and the settings of Gemma's say, and its
+    // file does not.
+    let lowers = match keys.word("tokenizer_class") {
+        Some("Siglip2Tokenizer") => true,
+        Some("GemmaTokenizer" | "GemmaTokenizerFast") => keys.is_true("do_lower_case"),
+        _ => false,
+    };
+    if lowers && !json["normalizer"].to_string().contains("\"Lowercase\"") {
+        let own = json["normalizer"].take();
+        let steps = [json!({"type": "Lowercase"}), own];
+        let steps = steps.into_iter().filter(|step| !step.is_null());
+        let steps: Vec<Value> = steps.collect();
+        set(
+            &mut json["normalizer"],
+            json!({"type": "Sequence", "normalizers": steps}),
+        );
+    }
     let is_bert = json["normalizer"]["type"] == "BertNormalizer";
     for (key, setting) in [
         ("do_lower_case", "lowercase"),
@@ -308,10 +358,36 @@ fn settle(json: &mut Value, keys: &mut Keys) -> anyhow::Result<bool> {
                 );
             }
             _ if !wanted => {}
+            // As newer libraries write it for XLM-R, whose steps are two.
+            Some("Sequence") if prefixes(part) => {}
             _ => bail!(
                 "{place}: \"add_prefix_space\" is true, and the tokenizer knows no such thing"
             ),
         }
     }
     Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_space_before_texts_may_be_a_step_of_several() {
+        let settled = |scheme: &str| {
+            let steps = json!([
+                {"type": "WhitespaceSplit"},
+                {"type": "Metaspace", "replacement": "\u{2581}", "prepend_scheme": scheme, "split": true}
+            ]);
+            let mut file = json!({"pre_tokenizer": {"type": "Sequence", "pretokenizers": steps}});
+            let mut keys = Keys::of("here".to_owned(), json!({"add_prefix_space": true})).unwrap();
+            settle(&mut file, &mut keys)
+        };
+        assert!(!settled("always").unwrap());
+        let error = settled("never").unwrap_err().to_string();
+        assert!(
+            error.contains("the tokenizer knows no such thing"),
+            "{error}"
+        );
+    }
 }
