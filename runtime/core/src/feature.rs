@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | `imu` | [`ImuFrontEnd`], [`ImuOrder`] | `[6, samples]` |
 //! | `log-mel` | [`LogMelSpec`], [`SoundFrontEnd`] | a spectrogram |
+//! | `wave` | [`WaveSpec`], [`SoundFrontEnd`] | samples |
 //! | `image` | [`ImageSpec`], [`ImageFrontEnd`] | `[3, height, width]` |
 //! | `thermal` | [`ThermalSpec`], [`ThermalFrontEnd`] | `[channels, side, side]` |
 //! | `depth` | [`DepthSpec`], [`DepthFrontEnd`] | `[channels, side, side]` |
@@ -66,8 +67,8 @@ pub use rate::resample;
 pub use resample::Resampler;
 #[cfg(feature = "front-end")]
 pub use sound::{
-    Extent, Log, LogMelSpec, Longer, Padding, SoundAxes, SoundError, SoundFrontEnd, Spectrum,
-    WindowKind,
+    Extent, Log, LogMel, LogMelSpec, Longer, Padding, SoundAxes, SoundError, SoundFrontEnd,
+    Spectrum, Standardise, WaveAxes, WaveSpec, WindowKind,
 };
 #[cfg(feature = "alloc")]
 pub use video::{COLOUR_MEAN, COLOUR_STD, CROPS, VideoFrontEnd};

@@ -113,7 +113,7 @@ impl Sense {
         let window_s = match encoder.processor() {
             Processor::Imu(front_end, _) => Some(front_end.window_s()),
             Processor::Sound(front_end) => {
-                Some(front_end.clip_samples() as f32 / front_end.spec().rate_hz as f32)
+                Some(front_end.clip_samples() as f32 / front_end.rate_hz() as f32)
             }
             Processor::Frames(front_end) => Some(
                 front_end
@@ -186,7 +186,7 @@ impl Sense {
                 let hz = whole_hertz(rate_mhz)?;
                 // Rounded down, so that at the encoder's rate it is never more than one clip.
                 let clip = front_end.clip_samples() as u64 * u64::from(hz);
-                (clip / u64::from(front_end.spec().rate_hz)).max(1) as usize
+                (clip / u64::from(front_end.rate_hz())).max(1) as usize
             }
             Processor::Frames(front_end) => {
                 let rate_hz = f64::from(rate_mhz) / 1000.0;

@@ -207,7 +207,7 @@ impl Modality {
     pub fn takes(self, front_end: &FrontEnd) -> bool {
         match front_end {
             FrontEnd::Imu { .. } => self == Self::Imu,
-            FrontEnd::LogMel(_) => self == Self::Audio,
+            FrontEnd::LogMel(_) | FrontEnd::Wave(_) => self == Self::Audio,
             FrontEnd::Image(_) => matches!(self, Self::Image | Self::Thermal),
             FrontEnd::Thermal(_) => self == Self::Thermal,
             FrontEnd::Depth(_) => self == Self::Depth,

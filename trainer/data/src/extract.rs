@@ -132,7 +132,7 @@ impl Extractor {
                 let clip = front_end.clip_samples();
                 let part = Moment::draw(random).range(samples.len(), clip);
                 let mut placed = Vec::new();
-                if samples.len() < clip && front_end.spec().padding == Padding::Zero {
+                if samples.len() < clip && front_end.padding() == Padding::Zero {
                     // Live, a sound is not always at the start of a window.
                     placed.resize(random.random_range(0..=clip - samples.len()), 0.0);
                 }
@@ -194,7 +194,7 @@ impl Extractor {
             else {
                 return Err(self.other_kind(raw));
             };
-            rate = front_end.spec().rate_hz;
+            rate = front_end.rate_hz();
             let clip = front_end.clip_samples();
             // What is heard in the end is no longer, so the rest need not be changed.
             let longest = clip as f32 / rate as f32 * self.augmenters.audio.longest();
@@ -225,9 +225,10 @@ impl Extractor {
     /// Changes features as spectrograms are changed in training, if that is what they are.
     pub fn mask(&self, features: &mut [f32], random: &mut impl Rng) {
         if let Processor::Sound(front_end) = &self.processor
-            && !front_end.spec().axes.frames_first()
+            && let Some(log_mel) = front_end.log_mel()
+            && !log_mel.spec().axes.frames_first()
         {
-            let mels = front_end.spec().mels;
+            let mels = log_mel.spec().mels;
             self.augmenters.spectrogram.apply(features, mels, random);
         }
     }

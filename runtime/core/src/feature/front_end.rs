@@ -20,7 +20,7 @@ use super::imu::{IMU_CHANNELS, ImuFrontEnd};
 use super::order::ImuOrder;
 use super::photo::{ImageFrontEnd, ImageSpec};
 use super::plane::{DepthFrontEnd, DepthSpec, ThermalFrontEnd, ThermalSpec};
-use super::sound::{LogMelSpec, SoundFrontEnd};
+use super::sound::{LogMelSpec, SoundFrontEnd, WaveSpec};
 
 /// Largest number of values of an encoder's input: 64 million, 256 MB.
 const MAX_OUTPUT_LEN: usize = 1 << 26;
@@ -44,6 +44,8 @@ pub enum FrontEnd {
     },
     /// A log-mel spectrogram of a clip of sound.
     LogMel(LogMelSpec),
+    /// The samples of a clip of sound.
+    Wave(WaveSpec),
     /// A picture in colours.
     Image(ImageSpec),
     /// A thermal picture.
@@ -115,6 +117,7 @@ impl FrontEnd {
                 order,
             } => Processor::Imu(imu(*rate_hz, *samples, units)?, *order),
             Self::LogMel(spec) => Processor::Sound(SoundFrontEnd::new(spec)?),
+            Self::Wave(spec) => Processor::Sound(SoundFrontEnd::of_samples(spec)?),
             Self::Image(spec) => Processor::Image(ImageFrontEnd::new(spec)?),
             Self::Thermal(spec) => Processor::Thermal(ThermalFrontEnd::new(spec)?),
             Self::Depth(spec) => Processor::Depth(DepthFrontEnd::new(spec)?),
@@ -129,6 +132,7 @@ impl FrontEnd {
         match self {
             Self::Imu { .. } => "imu",
             Self::LogMel(_) => "log-mel",
+            Self::Wave(_) => "wave",
             Self::Image(_) => "image",
             Self::Thermal(_) => "thermal",
             Self::Depth(_) => "depth",
@@ -143,6 +147,7 @@ impl Processor {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Imu(..) => "imu",
+            Self::Sound(front_end) if front_end.log_mel().is_none() => "wave",
             Self::Sound(_) => "log-mel",
             Self::Image(_) => "image",
             Self::Thermal(_) => "thermal",

@@ -1,12 +1,14 @@
-//! From a recording of sound to normalised log-mel spectrograms of its clips.
+//! From a recording of sound to what an encoder takes of its clips.
 //!
 //! ```text
-//! recording ─resample─▶ the encoder's rate ─clips─▶ log-mel spectrogram, normalised
+//! recording ─resample─▶ the encoder's rate ─clips─┬─▶ log-mel spectrogram, normalised   LogMel
+//!                                                 └─▶ the samples themselves            WaveSpec
 //! ```
 //!
-//! What happens to a clip is in [`LogMelSpec`]. The spectra are computed in 64 bits.
+//! What happens to a clip is in [`LogMelSpec`] and [`WaveSpec`]. Spectra are computed in 64 bits.
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -14,16 +16,17 @@ use thiserror::Error;
 
 use super::clip::{first_sample, windows};
 use super::front_end::FrontEndError;
-use super::mel::MelBank;
 use super::rate::resample;
 
+mod log_mel;
 mod spec;
 mod spectrum;
+mod wave;
 
+pub use log_mel::LogMel;
 pub use spec::{Extent, Log, LogMelSpec, Longer, Padding, SoundAxes};
 pub use spectrum::{Spectrum, WindowKind};
-
-use spectrum::Analyser;
+pub use wave::{Standardise, WaveAxes, WaveSpec};
 
 /// Clips of [`Longer::ThreeClips`].
 const THREE: u64 = 3;
@@ -34,13 +37,17 @@ const MAX_SAMPLES: u64 = 1 << 28;
 /// What turns sound into the numbers an encoder takes.
 #[derive(Debug, Clone)]
 pub struct SoundFrontEnd {
-    spec: LogMelSpec,
-    window: Vec<f64>,
-    analyser: Analyser,
-    bank: MelBank,
+    form: Form,
 }
 
-/// Why a recording gives no spectrogram.
+/// What a clip becomes.
+#[derive(Debug, Clone)]
+enum Form {
+    LogMel(Box<LogMel>),
+    Wave(WaveSpec),
+}
+
+/// Why a recording gives no features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SoundError {
@@ -78,56 +85,95 @@ pub enum SoundError {
 }
 
 impl SoundFrontEnd {
-    /// A front end of these parameters.
+    /// A front end that gives spectrograms of these parameters.
     ///
     /// # Errors
     ///
     /// The first parameter that makes no sense.
     pub fn new(spec: &LogMelSpec) -> Result<Self, FrontEndError> {
+        let form = Form::LogMel(Box::new(LogMel::new(spec)?));
+        Ok(Self { form })
+    }
+
+    /// A front end that gives the samples themselves.
+    ///
+    /// # Errors
+    ///
+    /// The first parameter that makes no sense.
+    pub fn of_samples(spec: &WaveSpec) -> Result<Self, FrontEndError> {
         spec.check()?;
-        Ok(Self::of(spec))
+        let form = Form::Wave(spec.clone());
+        Ok(Self { form })
     }
 
     /// The reference's, [`LogMelSpec::reference`].
     #[must_use]
     pub fn reference() -> Self {
-        Self::of(&LogMelSpec::reference())
+        let form = Form::LogMel(Box::new(LogMel::reference()));
+        Self { form }
     }
 
-    /// Of parameters that make sense.
-    fn of(spec: &LogMelSpec) -> Self {
-        let bins = (spec.fft / 2 + 1, f64::from(spec.rate_hz) / spec.fft as f64);
-        let range_hz = [spec.f_min_hz, spec.f_max_hz];
-        Self {
-            window: spec.window_kind.weights(spec.window),
-            analyser: Analyser::new(spec.fft, spec.spectrum),
-            bank: MelBank::new(spec.mels, range_hz, (spec.mel_scale, spec.mel_norm), bins),
-            spec: spec.clone(),
+    /// What makes its spectrograms, if that is what it gives.
+    #[must_use]
+    pub fn log_mel(&self) -> Option<&LogMel> {
+        match &self.form {
+            Form::LogMel(log_mel) => Some(log_mel),
+            Form::Wave(_) => None,
         }
     }
 
-    /// Its parameters.
+    /// Samples a second that the encoder hears.
     #[must_use]
-    pub fn spec(&self) -> &LogMelSpec {
-        &self.spec
+    pub fn rate_hz(&self) -> u32 {
+        match &self.form {
+            Form::LogMel(log_mel) => log_mel.spec().rate_hz,
+            Form::Wave(spec) => spec.rate_hz,
+        }
     }
 
-    /// Shape of a clip's spectrogram.
+    /// What follows a sound that is shorter than a clip.
+    #[must_use]
+    pub fn padding(&self) -> Padding {
+        match &self.form {
+            Form::LogMel(log_mel) => log_mel.spec().padding,
+            Form::Wave(spec) => spec.padding,
+        }
+    }
+
+    fn longer(&self) -> Longer {
+        match &self.form {
+            Form::LogMel(log_mel) => log_mel.spec().longer,
+            Form::Wave(spec) => spec.longer,
+        }
+    }
+
+    /// Shape of what a clip becomes.
     #[must_use]
     pub fn output_shape(&self) -> Vec<usize> {
-        self.spec.output_shape()
+        match &self.form {
+            Form::LogMel(log_mel) => log_mel.spec().output_shape(),
+            Form::Wave(spec) => spec.output_shape(),
+        }
     }
 
-    /// Numbers of a clip's spectrogram.
+    /// Numbers of what a clip becomes.
     #[must_use]
     pub fn output_len(&self) -> usize {
-        self.spec.channels() * self.spec.mels * self.spec.frames
+        self.output_shape().iter().product()
     }
 
     /// Samples of a clip, at the encoder's rate.
     #[must_use]
     pub fn clip_samples(&self) -> usize {
-        self.spec.clip_samples()
+        match &self.form {
+            Form::LogMel(log_mel) => log_mel.spec().clip_samples(),
+            Form::Wave(spec) => spec.clip_samples(),
+        }
+    }
+
+    /// Whether a recording becomes channels of one input, however long it is.
+    fn in_thirds(&self) -> bool {
+        self.log_mel().is_some_and(|log_mel| log_mel.spec().thirds)
     }
 
     /// Where the clips begin that a recording of so many samples, at the encoder's rate, is embedded
@@ -135,28 +181,29 @@ impl SoundFrontEnd {
     #[must_use]
     pub fn starts(&self, samples: usize) -> Vec<usize> {
         let clip = self.clip_samples();
-        match self.spec.longer {
+        match self.longer() {
             Longer::ThreeClips if samples > clip => (0..THREE)
                 .map(|index| {
-                    first_sample(samples as u64, self.spec.rate_hz, clip as u64, index, THREE)
+                    first_sample(samples as u64, self.rate_hz(), clip as u64, index, THREE)
                 })
                 .map(|first| first as usize)
                 .collect(),
-            Longer::Windows if !self.spec.thirds => windows(samples, clip).collect(),
+            Longer::Windows if !self.in_thirds() => windows(samples, clip).collect(),
             _ => vec![0],
         }
     }
 
-    /// The spectrograms that a recording at the encoder's rate is embedded by, each made when it is
-    /// asked for; an error is one of [`clip`](Self::clip).
+    /// What a recording at the encoder's rate is embedded by, each made when it is asked for; an error is
+    /// one of [`clip`](Self::clip).
     pub fn views<'a>(
         &'a self,
         samples: &'a [f32],
     ) -> impl Iterator<Item = Result<Vec<f32>, SoundError>> + 'a {
         let starts = self.starts(samples.len());
         // Of several clips each changes what the next one finds.
-        let together = (self.spec.longer == Longer::ThreeClips && starts.len() > 1)
-            .then(|| self.clips(&[samples], starts.len()));
+        let of_three = self.longer() == Longer::ThreeClips && starts.len() > 1;
+        let together = self.log_mel().filter(|_| of_three);
+        let together = together.map(|log_mel| log_mel.clips(&[samples], starts.len()));
         starts.into_iter().enumerate().map(move |(index, start)| {
             if let Some(together) = &together {
                 let len = self.output_len();
@@ -170,18 +217,6 @@ impl SoundFrontEnd {
         })
     }
 
-    /// What the samples of a frame are multiplied by.
-    #[must_use]
-    pub fn window(&self) -> &[f64] {
-        &self.window
-    }
-
-    /// Its filters.
-    #[must_use]
-    pub fn bank(&self) -> &MelBank {
-        &self.bank
-    }
-
     /// A recording at the encoder's rate.
     ///
     /// # Errors
@@ -192,13 +227,13 @@ impl SoundFrontEnd {
             return Err(SoundError::Rate { rate_hz });
         }
         let seconds = samples.len() as u64 / u64::from(rate_hz);
-        if seconds * u64::from(self.spec.rate_hz) > MAX_SAMPLES {
+        if seconds * u64::from(self.rate_hz()) > MAX_SAMPLES {
             return Err(SoundError::Long { seconds });
         }
-        Ok(resample(samples, rate_hz, self.spec.rate_hz))
+        Ok(resample(samples, rate_hz, self.rate_hz()))
     }
 
-    /// The spectrogram of one clip.
+    /// What one clip becomes.
     ///
     /// # Shapes
     ///
@@ -213,203 +248,9 @@ impl SoundFrontEnd {
     ///
     /// If `out` has another length.
     pub fn clip(&self, samples: &[f32], out: &mut [f32]) -> Result<(), SoundError> {
-        let clip = self.clip_samples();
-        let heard = if self.spec.thirds {
-            samples.len()
-        } else {
-            clip
-        };
-        let samples = &samples[..samples.len().min(heard)];
-        let mut centred = Cow::Borrowed(samples);
-        if self.spec.remove_mean.contains(&Extent::Clip) {
-            let mean = mean(&[samples]);
-            centred.to_mut().iter_mut().for_each(|s| *s -= mean);
-        }
-        if !self.spec.thirds {
-            return self.spectrogram(&centred, out);
-        }
-        assert_eq!(out.len(), self.output_len(), "SoundFrontEnd: output");
-        let len = self.output_len() / self.spec.channels();
-        for (third, out) in out.chunks_exact_mut(len).enumerate() {
-            let part = &centred[self.third(samples.len(), third)..];
-            self.spectrogram(&part[..part.len().min(clip)], out)?;
-        }
-        Ok(())
-    }
-
-    /// First sample of the part from the middle of a third of the places where a part of a recording can
-    /// begin, in frames; the first thirds have one place more where they cannot be equal.
-    fn third(&self, samples: usize, third: usize) -> usize {
-        let spec = &self.spec;
-        let frames = samples.checked_sub(spec.window);
-        let frames = frames.map_or(0, |spare| spare / spec.hop + 1);
-        let Some(places) = frames.checked_sub(spec.frames).map(|spare| spare + 1) else {
-            return 0;
-        };
-        let len = |third: usize| places / 3 + usize::from(third < places % 3);
-        if len(third) == 0 {
-            return 0;
-        }
-        let before: usize = (0..third).map(len).sum();
-        (before + len(third) / 2) * spec.hop
-    }
-
-    /// The spectrograms of evenly spaced clips of a recording, as the reference makes them.
-    ///
-    /// Its mean is that of all channels, though only the first is heard; and it is taken off in
-    /// place, so where clips overlap, the later ones find sound that was shifted already.
-    ///
-    /// # Shapes
-    ///
-    /// `channels` at the encoder's rate, of one length; `[clips, …]` come back.
-    ///
-    /// # Errors
-    ///
-    /// Channels that differ in length, or a recording shorter than a frame.
-    pub fn clips(&self, channels: &[&[f32]], clips: usize) -> Result<Vec<f32>, SoundError> {
-        let len = channels.first().ok_or(SoundError::Channels)?.len();
-        if channels.iter().any(|channel| channel.len() != len) {
-            return Err(SoundError::Channels);
-        }
-        let clip = self.clip_samples();
-        let mut shifted: Vec<Vec<f32>> = channels.iter().map(|c| c.to_vec()).collect();
-        let mut out = vec![0.0; clips * self.output_len()];
-        for (index, out) in out.chunks_exact_mut(self.output_len()).enumerate() {
-            let [samples, clip_len, index, clips] = [len, clip, index, clips].map(|n| n as u64);
-            let first = first_sample(samples, self.spec.rate_hz, clip_len, index, clips) as usize;
-            let end = len.min(first + clip);
-            let views: Vec<&[f32]> = shifted.iter().map(|c| &c[first..end]).collect();
-            let mean = mean(&views);
-            for channel in &mut shifted {
-                channel[first..end].iter_mut().for_each(|s| *s -= mean);
-            }
-            self.spectrogram(&shifted[0][first..end], out)?;
-        }
-        Ok(out)
-    }
-
-    /// The logarithms of each filter's energy, frame by frame, of a sound as it is: no mean but that
-    /// of frames is taken off, nothing padded or normalised, no frame cut off or added.
-    #[must_use]
-    pub fn log_mel(&self, samples: &[f32]) -> Vec<f64> {
-        let samples: Vec<f64> = samples.iter().map(|s| f64::from(*s)).collect();
-        self.log_mel_of(self.emphasised(samples), usize::MAX)
-    }
-
-    fn spectrogram(&self, samples: &[f32], out: &mut [f32]) -> Result<(), SoundError> {
-        let spec = &self.spec;
-        let len = spec.mels * spec.frames;
-        assert_eq!(out.len(), len, "SoundFrontEnd: output");
-        if let Some(index) = samples.iter().position(|s| !s.is_finite()) {
-            return Err(SoundError::NotFinite { index });
-        }
-        if samples.len() < spec.least_samples() {
-            return Err(SoundError::Short {
-                samples: samples.len(),
-                rate_hz: spec.rate_hz,
-                expected: spec.least_samples(),
-            });
-        }
-        let padded = padded(samples, spec.padding, self.clip_samples());
-        let padded = padded.iter().map(|s| f64::from(*s)).collect();
-        let mut values = self.log_mel_of(self.emphasised(padded), spec.frames);
-        if spec.padding == Padding::Frames && values.len() < len {
-            values = values.iter().copied().cycle().take(len).collect();
-        }
-        if let Some(range) = spec.log_range {
-            let largest = values.iter().fold(f64::NEG_INFINITY, |m, v| m.max(*v));
-            values.iter_mut().for_each(|v| *v = v.max(largest - range));
-        }
-        let normal = |value: f64| ((value + spec.offset) / spec.scale) as f32;
-        // Frames that the sound does not fill are 0 before normalisation, which is no silence.
-        out.fill(normal(0.0));
-        for (frame, row) in values.chunks_exact(spec.mels).enumerate() {
-            for (mel, value) in row.iter().enumerate() {
-                let at = if spec.axes.frames_first() {
-                    frame * spec.mels + mel
-                } else {
-                    mel * spec.frames + frame
-                };
-                out[at] = normal(*value);
-            }
-        }
-        Ok(())
-    }
-
-    /// Pre-emphasis over the whole sound, if it is done so.
-    fn emphasised(&self, samples: Vec<f64>) -> Vec<f64> {
-        let spec = &self.spec;
-        if spec.pre_emphasis == 0.0 || spec.pre_emphasis_of == Extent::Frame {
-            return samples;
-        }
-        let pairs = samples.windows(2);
-        pairs
-            .map(|pair| pair[1] - spec.pre_emphasis * pair[0])
-            .collect()
-    }
-
-    /// `[frames, mels]` of at most so many frames.
-    fn log_mel_of(&self, samples: Vec<f64>, most: usize) -> Vec<f64> {
-        let spec = &self.spec;
-        let frames = if spec.centred {
-            usize::from(!samples.is_empty()) * (samples.len() / spec.hop + 1)
-        } else {
-            let spare = samples.len().checked_sub(spec.window);
-            spare.map_or(0, |spare| spare / spec.hop + 1)
-        };
-        // A centred frame lies in the middle of the transform's points.
-        let lead = if spec.centred {
-            spec.fft / 2 - (spec.fft - spec.window) / 2
-        } else {
-            0
-        };
-        let (mut room, mut frame) = (self.analyser.room(), vec![0.0; spec.window]);
-        let mut values = Vec::with_capacity(frames.min(most) * spec.mels);
-        for index in 0..frames.min(most) {
-            let first = (index * spec.hop) as isize - lead as isize;
-            match samples
-                .get(first.max(0) as usize..)
-                .and_then(|s| s.get(..spec.window))
-            {
-                Some(whole) if first >= 0 => frame.copy_from_slice(whole),
-                _ => (first..).zip(&mut frame).for_each(|(at, value)| {
-                    *value = samples[mirrored(at, samples.len())];
-                }),
-            }
-            self.weigh(&mut frame);
-            let spectrum = self.analyser.spectrum(&frame, &mut room);
-            values.extend(self.bank.apply(spectrum).map(|energy| self.log(energy)));
-        }
-        values
-    }
-
-    /// Takes the mean and pre-emphasis off a frame, as far as they are a frame's, and weighs it.
-    fn weigh(&self, frame: &mut [f64]) {
-        let spec = &self.spec;
-        if spec.remove_mean.contains(&Extent::Frame) {
-            let mean = frame.iter().sum::<f64>() / frame.len() as f64;
-            frame.iter_mut().for_each(|sample| *sample -= mean);
-        }
-        let of_frame = spec.pre_emphasis_of == Extent::Frame;
-        let factor = if of_frame { spec.pre_emphasis } else { 0.0 };
-        // The first sample has none before it, and takes itself.
-        let mut before = frame[0];
-        for (value, weight) in frame.iter_mut().zip(&self.window) {
-            let sample = *value;
-            *value = (sample - factor * before) * weight;
-            before = sample;
-        }
-    }
-
-    fn log(&self, energy: f64) -> f64 {
-        let spec = &self.spec;
-        let energy = energy + spec.log_offset.unwrap_or(0.0);
-        let energy = spec.log_floor.map_or(energy, |floor| energy.max(floor));
-        match (spec.log, spec.spectrum) {
-            (Log::Ln, _) => libm::log(energy),
-            (Log::Log10, _) => libm::log10(energy),
-            (Log::Db, Spectrum::Power) => 10.0 * libm::log10(energy),
-            (Log::Db, Spectrum::Magnitude) => 20.0 * libm::log10(energy),
+        match &self.form {
+            Form::LogMel(log_mel) => log_mel.clip(samples, out),
+            Form::Wave(spec) => spec.clip(samples, out),
         }
     }
 }
@@ -430,21 +271,12 @@ fn padded(samples: &[f32], padding: Padding, len: usize) -> Cow<'_, [f32]> {
     longer.into()
 }
 
-/// A place in a sound that goes on as its mirror image at both ends, which are not repeated.
-fn mirrored(at: isize, len: usize) -> usize {
-    if len == 1 {
-        return 0;
+/// The first sample that is no number, as an error.
+fn ensure_finite(samples: &[f32]) -> Result<(), SoundError> {
+    match samples.iter().position(|sample| !sample.is_finite()) {
+        Some(index) => Err(SoundError::NotFinite { index }),
+        None => Ok(()),
     }
-    let period = 2 * (len as isize - 1);
-    let at = at.rem_euclid(period);
-    at.min(period - at) as usize
-}
-
-/// Of all samples of all channels.
-fn mean(channels: &[&[f32]]) -> f32 {
-    let samples = || channels.iter().flat_map(|channel| channel.iter());
-    let count = samples().count().max(1);
-    (samples().map(|s| f64::from(*s)).sum::<f64>() / count as f64) as f32
 }
 
 #[cfg(test)]

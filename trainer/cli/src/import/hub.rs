@@ -34,7 +34,7 @@ mod widen;
 
 pub use keys::read_json;
 
-use family::Parts;
+use family::{Choices, Parts};
 use folder::Folder;
 use golden::{Golden, Limit};
 use text::TextPart;
@@ -51,7 +51,7 @@ const EXAMPLE: &str = "Examples:
   sensorium embed --pack clap.pack --modality audio a.wav --text \"a dog barking\" --out rows.npy
 
 Folders: CLIP (OpenCLIP and MobileCLIP as they are published with a config.json of CLIP), SigLIP, CLAP,
-sentence encoders, classifiers of sounds (AST) or pictures, LanguageBind (depth, thermal, audio, image:
+sentence encoders, classifiers of sounds (AST, wav2vec 2.0 and its kind) or pictures, LanguageBind (depth, thermal, audio, image:
 their weights as PyTorch has them), and folders of an encoder.onnx with an encoder.toml (see import onnx). Where a folder has golden outputs (golden/golden.safetensors), the pack
 is only written if it gives the same.";
 
@@ -68,6 +68,10 @@ pub struct Args {
     /// How tokens become one vector, of folders that do not say it.
     #[arg(long, value_enum)]
     pooling: Option<PoolingArg>,
+    /// Length of a clip of sound, where the net takes samples of any number (wav2vec 2.0 and its kind)
+    /// [default: 2].
+    #[arg(long, value_name = "SECONDS")]
+    clip_s: Option<f64>,
     #[command(flatten)]
     options: Options,
 }
@@ -150,12 +154,15 @@ fn add(args: &Args, dir: &Path, contents: &mut Contents, done: &[Done]) -> anyho
         return add_encoder_folder(args, dir, contents);
     }
     let folder = Folder::open(dir, args.variant.as_deref())?;
-    let pooling = args.pooling.map(PoolingArg::pooling);
+    let choices = Choices {
+        pooling: args.pooling.map(PoolingArg::pooling),
+        clip_s: args.clip_s,
+    };
     let Parts {
         text,
         encoders,
         names,
-    } = family::read(&folder, pooling)?;
+    } = family::read(&folder, choices)?;
     let family = folder.word(&["model_type"]).unwrap_or("another kind");
     let quantised = match quantize {
         Quantize::None => "weights as published",

@@ -13,7 +13,7 @@ use toml::{Table, Value};
 
 use super::contents::{Contents, NewEncoder, Told};
 use super::hub::family::EncoderPart;
-use super::hub::net::Net;
+use super::hub::net::{Between, Net};
 use super::options::Options;
 use crate::anchor::Anchor;
 
@@ -27,7 +27,10 @@ encoder.toml says what the encoder takes, as a manifest does:
   rate_hz = 50
   samples = 256
   units = \"m/s2,rad/s\"
-  order = [\"gyro_x\", \"gyro_y\", \"gyro_z\", \"acc_x\", \"acc_y\", \"acc_z\"]";
+  order = [\"gyro_x\", \"gyro_y\", \"gyro_z\", \"acc_x\", \"acc_y\", \"acc_z\"]
+
+A net that was published as two files has the first one, and what happens between them, in
+  before = { file = \"melspectrogram.onnx\", scale = 0.1, offset = 2.0 }";
 
 /// Makes a pack of any encoder, of any sense, whose input is a front end's.
 #[derive(Debug, clap::Args)]
@@ -36,7 +39,7 @@ pub struct Args {
     /// The encoder: features `[n, ...]` to embeddings `[n, D]`.
     #[arg(value_name = "FILE.onnx")]
     file: PathBuf,
-    /// What it takes: modality, front_end, and perhaps output and temperature.
+    /// What it takes: modality, front_end, and perhaps output, temperature and before.
     #[arg(long, value_name = "E.toml")]
     encoder: PathBuf,
     /// Folder with the text model that its embeddings lie in the space of, for the words of --classes.
@@ -60,6 +63,26 @@ struct EncoderFile {
     #[serde(default = "temperature")]
     temperature: f32,
     front_end: Table,
+    /// A net whose output it takes, if it was published as two.
+    before: Option<Before>,
+}
+
+/// A net before another one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Before {
+    /// Its file, beside the one that names it.
+    file: PathBuf,
+    /// Its output is multiplied by this.
+    #[serde(default = "one")]
+    scale: f32,
+    /// And then this is added.
+    #[serde(default)]
+    offset: f32,
+}
+
+fn one() -> f32 {
+    1.0
 }
 
 fn temperature() -> f32 {
@@ -169,6 +192,16 @@ pub fn read(onnx: &Path, encoder: &Path) -> anyhow::Result<EncoderPart> {
         (None, several) => {
             bail!("{onnx:?} has the outputs {several:?}, say which by output in {encoder:?}")
         }
+    }
+    if let Some(Before {
+        file,
+        scale,
+        offset,
+    }) = file.before
+    {
+        let dir = encoder.parent().unwrap_or(Path::new("."));
+        let before = Net::open(&dir.join(file))?;
+        net = net.behind(before, Between { scale, offset })?;
     }
     if channels_last {
         net.channels_first()?;

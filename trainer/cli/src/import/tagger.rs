@@ -7,7 +7,7 @@ use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use prost::Message;
 use sensorium_core::bank::normalize;
-use sensorium_core::feature::{FrontEnd, LogMelSpec, SoundFrontEnd};
+use sensorium_core::feature::{FrontEnd, Processor, SoundFrontEnd};
 use sensorium_engine::classes::Classes;
 use sensorium_engine::keys::from_toml;
 use sensorium_engine::text::TextTower;
@@ -123,6 +123,9 @@ pub struct Args {
     /// The pack's name [default: the tagger's file name].
     #[arg(long)]
     name: Option<String>,
+    /// Length of a clip, where the tagger takes samples of any number.
+    #[arg(long, value_name = "SECONDS")]
+    clip_s: Option<f64>,
     /// Where the pack goes.
     #[arg(long, value_name = "FILE.pack")]
     out: PathBuf,
@@ -150,13 +153,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.method != Method::Dual || !args.sounds.is_empty(),
         "--method dual needs --sounds, folders of recordings that tell what is usual"
     );
-    let source = Source::open(args)?;
-    let Source { names, spec, .. } = &source;
-    let front_end = SoundFrontEnd::new(spec).with_context(|| source.spec_from.clone())?;
+    let mut source = Source::open(args)?;
     let model = Model::open(&source.onnx)?;
+    if let FrontEnd::Wave(spec) = &mut source.front_end {
+        family::fit_clip(spec, &model.input_shape(0)?, args.clip_s)?;
+    }
+    let Source { names, .. } = &source;
+    let front_end = built(&source.front_end).with_context(|| source.made_by.clone())?;
     let (logits, runner) = tagger(args, &source, &model, &front_end)?;
     if let Some(golden) = &args.golden {
-        check_golden(golden, spec, &model, &logits).with_context(|| format!("{golden:?}"))?;
+        check_golden(golden, &source.front_end, &model, &logits)
+            .with_context(|| format!("{golden:?}"))?;
     }
     ensure!(
         args.top
@@ -204,9 +211,9 @@ struct Source {
     names: Vec<String>,
     /// What the names are from.
     names_from: String,
-    spec: LogMelSpec,
+    front_end: FrontEnd,
     /// What the front end is from.
-    spec_from: String,
+    made_by: String,
 }
 
 impl Source {
@@ -223,23 +230,22 @@ impl Source {
                 onnx: args.tagger.clone(),
                 names: names::read(names)?,
                 names_from: format!("{names:?}"),
-                spec: read_front_end(front_end)?,
-                spec_from: format!("{front_end:?}"),
+                front_end: read_front_end(front_end)?,
+                made_by: format!("{front_end:?}"),
             });
         }
         let folder = Folder::open(dir, None)?;
         let processor = folder.processor(&["feature_extractor"])?;
-        let spec_from = processor.place().to_owned();
-        let spec = match args.front_end.as_ref() {
+        let made_by = processor.place().to_owned();
+        let front_end = match args.front_end.as_ref() {
             Some(path) => read_front_end(path)?,
-            None => match family::front_end(processor)? {
-                FrontEnd::LogMel(spec) => spec,
-                other => bail!(
-                    "{spec_from} is of kind {:?}, expected one of sound",
-                    other.kind()
-                ),
-            },
+            None => family::front_end(processor)?,
         };
+        ensure!(
+            Modality::Audio.takes(&front_end),
+            "{made_by} is of kind {:?}, expected one of sound",
+            front_end.kind()
+        );
         let (names, names_from) = match &args.names {
             Some(path) => (names::read(path)?, format!("{path:?}")),
             None => (folder.labels()?, format!("{:?}", dir.join("config.json"))),
@@ -248,17 +254,30 @@ impl Source {
             onnx: folder.onnx(&["model"])?,
             names,
             names_from,
-            spec,
-            spec_from,
+            front_end,
+            made_by,
         })
     }
 }
 
-fn read_front_end(path: &Path) -> anyhow::Result<LogMelSpec> {
+fn read_front_end(path: &Path) -> anyhow::Result<FrontEnd> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {path:?}"))?;
-    match from_toml(&text).with_context(|| format!("{path:?}"))? {
-        FrontEnd::LogMel(spec) => Ok(spec),
-        _ => bail!("{path:?} is no front end of sound, expected kind = \"log-mel\""),
+    let front_end = from_toml(&text).with_context(|| format!("{path:?}"))?;
+    ensure!(
+        Modality::Audio.takes(&front_end),
+        "{path:?} is no front end of sound, expected kind = \"log-mel\" or \"wave\""
+    );
+    Ok(front_end)
+}
+
+/// What hears by a front end of sound.
+fn built(front_end: &FrontEnd) -> anyhow::Result<SoundFrontEnd> {
+    match front_end.build()? {
+        Processor::Sound(front_end) => Ok(front_end),
+        _ => bail!(
+            "it is of kind {:?}, expected one of sound",
+            front_end.kind()
+        ),
     }
 }
 
@@ -326,43 +345,56 @@ fn shown(axes: &[Option<usize>]) -> String {
 }
 
 /// Whether the front end and the model give what they gave where the tagger comes from.
-fn check_golden(path: &Path, spec: &LogMelSpec, model: &Model, logits: &str) -> anyhow::Result<()> {
+fn check_golden(
+    path: &Path,
+    front_end: &FrontEnd,
+    model: &Model,
+    logits: &str,
+) -> anyhow::Result<()> {
     let read = |name: &str| -> anyhow::Result<(Vec<usize>, Vec<f32>)> {
         let array = array::open(path, Some(name))?;
         let values = array.numbers.to_f32(0..array.numbers.len());
         Ok((array.shape, values))
     };
-    let rated = format!("wave_{}k", spec.rate_hz / 1000);
+    let rated = format!("wave_{}k", built(front_end)?.rate_hz() / 1000);
     let (_, wave) = read("wave").or_else(|_| read(&rated))?;
-    let (shape, expected) = read("mel")?;
-    let frames = expected.len() / spec.mels;
-    let whole = LogMelSpec {
-        clip_s: wave.len() as f64 / f64::from(spec.rate_hz),
-        frames,
-        ..spec.clone()
-    };
-    let front_end = SoundFrontEnd::new(&whole)?;
-    ensure!(
-        front_end.output_len() == expected.len(),
-        "mel has shape {shape:?}, and the front end gives {:?} of this recording",
-        front_end.output_shape()
-    );
-    let mut mel = vec![0.0; front_end.output_len()];
-    front_end.clip(&wave, &mut mel)?;
-    let difference = worst(&mel, &expected);
-    eprintln!("golden: the spectrogram differs by {difference:.1e}, at most {MAX_MEL:.0e}");
-    ensure!(
-        difference <= MAX_MEL,
-        "its spectrogram differs from the front end's by {difference:.2e}, expected at most \
-         {MAX_MEL:.0e}: the tagger was trained with another front end"
-    );
+    // The recording is one clip, whatever it is elsewhere.
+    let mut front_end = front_end.clone();
+    let mut mel = None;
+    match &mut front_end {
+        FrontEnd::LogMel(spec) => {
+            let (shape, expected) = read("mel")?;
+            spec.clip_s = wave.len() as f64 / f64::from(spec.rate_hz);
+            spec.frames = expected.len() / spec.mels;
+            mel = Some((shape, expected));
+        }
+        FrontEnd::Wave(spec) => spec.clip_s = wave.len() as f64 / f64::from(spec.rate_hz),
+        _ => {}
+    }
+    let front_end = built(&front_end)?;
+    let mut features = vec![0.0; front_end.output_len()];
+    front_end.clip(&wave, &mut features)?;
+    if let Some((shape, expected)) = mel {
+        ensure!(
+            front_end.output_len() == expected.len(),
+            "mel has shape {shape:?}, and the front end gives {:?} of this recording",
+            front_end.output_shape()
+        );
+        let difference = worst(&features, &expected);
+        eprintln!("golden: the spectrogram differs by {difference:.1e}, at most {MAX_MEL:.0e}");
+        ensure!(
+            difference <= MAX_MEL,
+            "its spectrogram differs from the front end's by {difference:.2e}, expected at most \
+             {MAX_MEL:.0e}: the tagger was trained with another front end"
+        );
+    }
     let (_, expected) = read("logits")?;
     let shape = [&[1], &front_end.output_shape()[..]].concat();
     let runner = model.prepare(
         Some(std::slice::from_ref(&shape)),
         Some(&Output::Name(logits.to_owned())),
     )?;
-    let (actual, _) = runner.run(vec![Tensor::from_shape(&shape, &mel)?])?;
+    let (actual, _) = runner.run(vec![Tensor::from_shape(&shape, &features)?])?;
     let difference = worst(&actual, &expected);
     eprintln!("golden: the logits differ by {difference:.1e}, at most {MAX_LOGIT:.0e}");
     ensure!(
@@ -566,8 +598,7 @@ fn pack(
         },
         ..SCORING
     };
-    let front_end = FrontEnd::LogMel(source.spec.clone());
-    let sense = (Modality::Audio, &front_end);
+    let sense = (Modality::Audio, &source.front_end);
     let (encoder, _) = add_encoder(&mut writer, (&name, space_name), sense, scoring, onnx)?;
     writer.add(CLASSES, toml::to_string(&words.classes)?.into_bytes());
     let binding = match usual {

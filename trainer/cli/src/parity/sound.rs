@@ -1,8 +1,8 @@
 //! Spectrograms of the clips of recordings.
 
 use anyhow::{Context, ensure};
-use sensorium_core::feature::SoundFrontEnd;
 use sensorium_core::feature::clip::ClipTimes;
+use sensorium_core::feature::{LogMel, SoundFrontEnd};
 use serde::Deserialize;
 
 use super::encoders::at;
@@ -109,7 +109,7 @@ fn recording(vectors: &Vectors, case: &str, report: &mut Report) -> anyhow::Resu
         "its spectrogram has shape {:?}",
         expected.shape
     );
-    let actual = reference.clips(&views, clips)?;
+    let actual = LogMel::reference().clips(&views, clips)?;
     let tolerance = if rate_hz == RATE_HZ {
         SAME_RATE
     } else {
@@ -143,7 +143,7 @@ fn channels(vectors: &Vectors, case: &str) -> anyhow::Result<Vec<Vec<f32>>> {
 
 /// The window, the filters, and what they give for a recording's first second.
 fn parts(vectors: &Vectors, report: &mut Report) -> anyhow::Result<()> {
-    let reference = SoundFrontEnd::reference();
+    let reference = LogMel::reference();
     for (name, vector) in vectors.iter() {
         let Some(kind) = name.strip_prefix("debug.") else {
             continue;

@@ -6,7 +6,7 @@ use super::FrontEnd;
 use crate::feature::frames::{FramesOf, FramesSpec};
 use crate::feature::photo::{ImageSpec, Resize};
 use crate::feature::plane::{DepthSpec, Measure, ThermalSpec};
-use crate::feature::sound::LogMelSpec;
+use crate::feature::sound::{LogMelSpec, WaveSpec};
 
 impl fmt::Display for FrontEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -25,6 +25,9 @@ impl fmt::Display for FrontEnd {
                 }
             }
             Self::LogMel(spec) => log_mel(spec, f),
+            Self::Wave(WaveSpec {
+                clip_s, rate_hz, ..
+            }) => write!(f, "{clip_s} s of sound at {rate_hz} Hz, sample by sample"),
             Self::Image(spec) => image(spec, f),
             Self::Thermal(ThermalSpec { range, side, .. }) => {
                 let [cold, hot] = range;

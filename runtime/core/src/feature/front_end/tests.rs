@@ -27,8 +27,10 @@ fn a_front_end_reads_back_as_written() {
         .unwrap(),
         parse(r#"{"kind": "frames", "of": "thermal", "frames": 8, "height": 24, "width": 32}"#)
             .unwrap(),
+        parse(r#"{"kind": "wave", "rate_hz": 16000, "clip_s": 1.5, "standardise": "clip"}"#)
+            .unwrap(),
     ];
-    let shapes: [&[usize]; 7] = [
+    let shapes: [&[usize]; 8] = [
         &[6, 128],
         &[1, 128, 204],
         &[3, 224, 224],
@@ -36,6 +38,7 @@ fn a_front_end_reads_back_as_written() {
         &[1, 224, 224],
         &[1, 224, 224],
         &[8, 1, 24, 32],
+        &[24_000],
     ];
     let words = [
         "128 samples at 50 Hz in g,rad/s",
@@ -45,6 +48,7 @@ fn a_front_end_reads_back_as_written() {
         "a picture of 224 x 224 thermal values from 0 to 255",
         "a picture of 224 x 224 disparities of 0.01 to 50 m",
         "8 thermal frames of 32 x 24 of a whole clip",
+        "1.5 s of sound at 16000 Hz, sample by sample",
     ];
     for ((front_end, shape), words) in front_ends.iter().zip(shapes).zip(words) {
         assert_eq!(front_end.to_string(), words);

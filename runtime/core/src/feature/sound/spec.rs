@@ -13,7 +13,7 @@ use crate::feature::mel::{MelNorm, MelScale};
 pub(super) const RATES_HZ: core::ops::RangeInclusive<u32> = 1_000..=768_000;
 
 /// Longest clip, in samples: 10 minutes at 48 kHz.
-const MAX_CLIP: usize = 28_800_000;
+pub(super) const MAX_CLIP: usize = 28_800_000;
 
 /// The parameters of a log-mel spectrogram.
 ///

@@ -1,3 +1,4 @@
+use super::log_mel::mirrored;
 use super::*;
 extern crate std;
 use std::string::ToString;
@@ -121,7 +122,8 @@ fn short_sounds_are_padded_as_their_front_end_says() {
 fn overlapping_clips_find_sound_that_was_shifted() {
     let front_end = front_end();
     let sound: Vec<f32> = tone(300.0, 2400).iter().map(|s| s + 0.3).collect();
-    let clips = front_end.clips(&[&sound], 3).unwrap();
+    let log_mel = front_end.log_mel().unwrap();
+    let clips = log_mel.clips(&[&sound], 3).unwrap();
     assert_eq!(clips.len(), 3 * front_end.output_len());
     let first = clip(&small(), &sound[..1600]);
     assert_eq!(&clips[..front_end.output_len()], first);
@@ -134,14 +136,15 @@ fn overlapping_clips_find_sound_that_was_shifted() {
         .any(|(a, b)| (a - b).abs() > 0.1);
     assert!(apart, "the reference's way is not a clip's own mean");
     // The second channel is not heard, but its mean is.
-    let both = front_end.clips(&[&sound, &vec![0.0; 2400]], 1).unwrap();
+    let both = log_mel.clips(&[&sound, &vec![0.0; 2400]], 1).unwrap();
     assert_ne!(both, clips[..front_end.output_len()]);
 }
 
 #[test]
 fn sound_that_gives_no_frame_is_refused() {
     let front_end = front_end();
-    let refused = |channels: &[&[f32]]| front_end.clips(channels, 2).unwrap_err();
+    let refused =
+        |channels: &[&[f32]]| front_end.log_mel().unwrap().clips(channels, 2).unwrap_err();
     assert_eq!(
         refused(&[&[0.0; 399]]).to_string(),
         "the sound is 399 samples long at 16000 Hz, expected at least 400"
@@ -223,7 +226,8 @@ proptest! {
         let spec = LogMelSpec { mels, ..small() };
         let front_end = SoundFrontEnd::new(&spec).unwrap();
         let louder: Vec<f32> = samples.iter().map(|v| v * 4.0).collect();
-        let pairs = front_end.log_mel(&samples).into_iter().zip(front_end.log_mel(&louder));
+        let log_mel = front_end.log_mel().unwrap();
+        let pairs = log_mel.log_mel(&samples).into_iter().zip(log_mel.log_mel(&louder));
         for (quiet, loud) in pairs {
             prop_assert!((loud - quiet - libm::log(16.0)).abs() < 1e-6);
         }
@@ -271,7 +275,7 @@ fn three_clips_are_heard_of_a_longer_recording_and_one_of_another() {
     };
     let sound = noise(5000);
     assert_eq!(front_end.starts(5000), [0, 1700, 3400]);
-    let expected = front_end.clips(&[&sound], 3).unwrap();
+    let expected = front_end.log_mel().unwrap().clips(&[&sound], 3).unwrap();
     assert_eq!(views(&sound).concat(), expected);
     assert_eq!(views(&sound[..1600]), [clip(&spec, &sound[..1600])]);
 }
@@ -303,7 +307,7 @@ fn a_recording_becomes_three_channels() {
     ];
     for (frames, starts) in cases {
         let sound = noise((frames - 1) * 160 + 400);
-        let whole = front_end.log_mel(&sound);
+        let whole = front_end.log_mel().unwrap().log_mel(&sound);
         let actual = clip(&spec, &sound);
         for (at, actual) in actual.iter().enumerate() {
             let (channel, mel, frame) = (at / 160, at / 10 % 16, at % 10);
@@ -322,5 +326,126 @@ fn a_recording_becomes_three_channels() {
     assert!(
         error.contains("thirds is expected with axes that have a channel"),
         "{error}"
+    );
+}
+
+fn samples() -> WaveSpec {
+    WaveSpec {
+        rate_hz: 16_000,
+        clip_s: 0.01,
+        padding: Padding::Zero,
+        longer: Longer::Windows,
+        standardise: None,
+        gain: 1.0,
+        axes: WaveAxes::Sample,
+    }
+}
+
+#[test]
+fn samples_are_given_as_they_are_or_standardised() {
+    let given = |spec: &WaveSpec, samples: &[f32]| {
+        let front_end = SoundFrontEnd::of_samples(spec).unwrap();
+        let mut out = vec![f32::NAN; front_end.output_len()];
+        front_end.clip(samples, &mut out).unwrap();
+        out
+    };
+    let sound = noise(200);
+    assert_eq!(given(&samples(), &sound), sound[..160]);
+    let louder = WaveSpec {
+        gain: 32_768.0,
+        axes: WaveAxes::ChannelSample,
+        ..samples()
+    };
+    let sixteen_bits = given(&louder, &sound);
+    assert_eq!(
+        SoundFrontEnd::of_samples(&louder).unwrap().output_shape(),
+        [1, 160]
+    );
+    assert!(
+        sixteen_bits
+            .iter()
+            .zip(&sound)
+            .all(|(a, b)| *a == b * 32_768.0)
+    );
+
+    // Of four samples and silence: what counts is heard, or everything.
+    let short = [0.5, -0.5, 0.25, 0.75];
+    let over = |standardise| {
+        let standardise = Some(standardise);
+        let clip_s = 8.0 / 16_000.0;
+        given(
+            &WaveSpec {
+                standardise,
+                clip_s,
+                ..samples()
+            },
+            &short,
+        )
+    };
+    let heard = over(Standardise::Sound);
+    // Mean 0.25, variance 0.21875.
+    let deviation = libm::sqrt(0.218_75 + 1e-7);
+    for (value, sample) in heard.iter().zip(short) {
+        let expected = (f64::from(sample) - 0.25) / deviation;
+        assert!((f64::from(*value) - expected).abs() < 1e-6, "{heard:?}");
+    }
+    assert!(heard[4..].iter().all(|v| *v == 0.0));
+    let whole = over(Standardise::Clip);
+    assert!(
+        whole.iter().sum::<f32>().abs() < 1e-5 && whole[4] != 0.0,
+        "{whole:?}"
+    );
+    // Silence stays what it is.
+    assert!(
+        given(
+            &WaveSpec {
+                standardise: Some(Standardise::Clip),
+                ..samples()
+            },
+            &[0.0; 9]
+        )
+        .iter()
+        .all(|v| *v == 0.0)
+    );
+}
+
+#[test]
+fn longer_sounds_are_given_in_windows_and_what_is_no_sound_is_refused() {
+    let front_end = SoundFrontEnd::of_samples(&samples()).unwrap();
+    assert_eq!(front_end.starts(400), [0, 80, 160, 240]);
+    let sound = noise(400);
+    let views: Vec<_> = front_end.views(&sound).map(Result::unwrap).collect();
+    assert_eq!(views[2], sound[160..320]);
+    let mut out = vec![0.0; 160];
+    assert_eq!(
+        front_end.clip(&[0.0, f32::NAN], &mut out),
+        Err(SoundError::NotFinite { index: 1 })
+    );
+    let none = front_end.clip(&[], &mut out).unwrap_err().to_string();
+    assert!(none.contains("0 samples long"), "{none}");
+    let refused = |spec: WaveSpec| SoundFrontEnd::of_samples(&spec).unwrap_err().to_string();
+    let frames = WaveSpec {
+        padding: Padding::Frames,
+        ..samples()
+    };
+    assert!(refused(frames).contains("padding of samples is expected"));
+    let three = WaveSpec {
+        longer: Longer::ThreeClips,
+        ..samples()
+    };
+    assert!(refused(three).contains("windows or cut"));
+    assert!(
+        refused(WaveSpec {
+            gain: 0.0,
+            ..samples()
+        })
+        .contains("gain is 0")
+    );
+    assert!(
+        refused(WaveSpec {
+            clip_s: f64::NAN,
+            ..samples()
+        })
+        .contains("clip_s")
     );
 }

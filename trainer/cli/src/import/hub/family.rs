@@ -1,7 +1,7 @@
 //! Which kinds of folders are known, and what of each goes into a pack.
 
-use anyhow::{Context, bail};
-use sensorium_core::feature::FrontEnd;
+use anyhow::{Context, bail, ensure};
+use sensorium_core::feature::{FrontEnd, WaveAxes, WaveSpec};
 use sensorium_pack::{Modality, Pooling, WordsSpec};
 
 use super::folder::Folder;
@@ -48,15 +48,25 @@ pub struct Parts {
     pub names: Option<Vec<String>>,
 }
 
+/// What folders may leave open.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choices {
+    /// How tokens become one vector.
+    pub pooling: Option<Pooling>,
+    /// Length of a clip of sound, of nets that take samples of any number.
+    pub clip_s: Option<f64>,
+}
+
 /// Reads what a folder holds.
 ///
 /// # Errors
 ///
 /// A folder of no known kind, or one of which something is missing or not understood.
-pub fn read(folder: &Folder, pooling: Option<Pooling>) -> anyhow::Result<Parts> {
+pub fn read(folder: &Folder, choices: Choices) -> anyhow::Result<Parts> {
+    let Choices { pooling, clip_s } = choices;
     let family = folder.word(&["model_type"]).unwrap_or_default();
     match family {
-        _ if is_classifier(folder) => classifier(folder),
+        _ if is_classifier(folder) => classifier(folder, clip_s),
         "clip" | "mobileclip" => pair(folder, Modality::Image, Fill::Whole, CLIP_TEMPERATURE),
         "siglip" => pair(folder, Modality::Image, Fill::Whole, SIGLIP_TEMPERATURE),
         "clap" => pair(folder, Modality::Audio, Fill::Nothing, CLAP_TEMPERATURE),
@@ -129,12 +139,17 @@ fn is_classifier(folder: &Folder) -> bool {
 }
 
 /// A classifier, whose names are the axes of its space.
-fn classifier(folder: &Folder) -> anyhow::Result<Parts> {
+fn classifier(folder: &Folder, clip_s: Option<f64>) -> anyhow::Result<Parts> {
     let names = folder.labels()?;
     let parts = ["feature_extractor", "image_processor"];
-    let front_end = front_end(folder.processor(&parts)?)?;
-    let modality = match front_end {
+    let mut front_end = front_end(folder.processor(&parts)?)?;
+    let modality = match &mut front_end {
         FrontEnd::LogMel(_) => Modality::Audio,
+        FrontEnd::Wave(spec) => {
+            let (_, axes) = folder.net(&["model"])?.only_input()?;
+            fit_clip(spec, &axes, clip_s)?;
+            Modality::Audio
+        }
         _ => Modality::Image,
     };
     let encoder = encoder(folder, (modality, front_end), &["model"], &["logits"])?;
@@ -153,9 +168,35 @@ pub fn front_end(keys: Keys) -> anyhow::Result<FrontEnd> {
     let kind = keys.word("feature_extractor_type");
     let is_sound = kind.is_some_and(|kind| sound::KINDS.contains(&kind));
     Ok(match is_sound || keys.has("sampling_rate") {
-        true => FrontEnd::LogMel(sound::front_end(keys)?),
+        true => sound::front_end(keys)?,
         false => FrontEnd::Image(image::front_end(keys)?),
     })
+}
+
+/// Makes clips as long as a net takes them, whose input has these axes; where it takes any, as long as is
+/// asked for.
+///
+/// # Errors
+///
+/// Another length asked for than the net takes.
+pub fn fit_clip(
+    spec: &mut WaveSpec,
+    axes: &[Option<usize>],
+    clip_s: Option<f64>,
+) -> anyhow::Result<()> {
+    if axes.len() == 3 {
+        spec.axes = WaveAxes::ChannelSample;
+    }
+    let taken = axes.last().copied().flatten();
+    let taken_s = taken.map(|samples| samples as f64 / f64::from(spec.rate_hz));
+    if let (Some(taken_s), Some(clip_s)) = (taken_s, clip_s) {
+        ensure!(
+            taken_s == clip_s,
+            "--clip-s is {clip_s}, and the net takes {taken_s} s"
+        );
+    }
+    spec.clip_s = taken_s.or(clip_s).unwrap_or(spec.clip_s);
+    Ok(())
 }
 
 fn encoder(

@@ -243,15 +243,17 @@ impl Golden {
     }
 
     fn waves(&self, front_end: &FrontEnd) -> anyhow::Result<Vec<Raw>> {
-        let FrontEnd::LogMel(spec) = front_end else {
-            return Ok(Vec::new());
+        let rate_hz = match front_end {
+            FrontEnd::LogMel(spec) => spec.rate_hz,
+            FrontEnd::Wave(spec) => spec.rate_hz,
+            _ => return Ok(Vec::new()),
         };
         let waves = self.index.waves.iter();
         waves
             .map(|wave| {
                 Ok(Raw::Sound {
                     samples: self.arrays.values(wave)?,
-                    rate_hz: spec.rate_hz,
+                    rate_hz,
                 })
             })
             .collect()

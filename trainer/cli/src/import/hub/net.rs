@@ -17,6 +17,10 @@ use tract_onnx::pb::tensor_shape_proto::dimension;
 use tract_onnx::pb::type_proto::Value;
 use tract_onnx::pb::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
 
+mod chain;
+
+pub use chain::Between;
+
 use super::widen::widen;
 use crate::anchor::model::Output;
 use crate::export::{OnnxEncoder, normalised};
@@ -192,9 +196,10 @@ impl Net {
         let output = self.graph.output.first().cloned().unwrap_or_default();
         let rank = axes(&output).len();
         ensure!(
-            rank == 0 || rank == 2,
-            "{path:?}: output {:?} has {rank} axes, expected [N, D]",
-            output.name
+            rank == 0 || rank >= 2 && chain::gives_vectors(&output),
+            "{path:?}: output {:?} is {}, expected [N, D]",
+            output.name,
+            shown(&axes(&output))
         );
         let kinds = [DataType::Undefined as i32, DataType::Float as i32];
         let is_float = tensor(&output).is_none_or(|tensor| kinds.contains(&tensor.elem_type));
@@ -224,6 +229,10 @@ impl Net {
                     &[&vector],
                     &[("to", Attribute::Int(FLOAT))],
                 );
+            }
+            if rank > 2 {
+                let axis = [("axis", Attribute::Int(1))];
+                vector = head.node("Flatten", "flat", &[&vector], &axis);
             }
             let row = normalised(&mut head, &vector);
             let head = head.to_bytes("head", ("vector", &[dim]), (&row, &[dim]));

@@ -2,16 +2,21 @@
 
 use anyhow::{bail, ensure};
 use sensorium_core::feature::{
-    Extent, Log, LogMelSpec, Longer, MelNorm, MelScale, Padding, SoundAxes, Spectrum, WindowKind,
+    Extent, FrontEnd, Log, LogMelSpec, Longer, MelNorm, MelScale, Padding, SoundAxes, Spectrum,
+    Standardise, WaveAxes, WaveSpec, WindowKind,
 };
 
 use super::keys::Keys;
 
 /// The kinds of extractors that are known.
-pub const KINDS: [&str; 3] = [CLAP, AST, WHISPER];
+pub const KINDS: [&str; 4] = [CLAP, AST, WHISPER, WAV2VEC2];
 const CLAP: &str = "ClapFeatureExtractor";
 const AST: &str = "ASTFeatureExtractor";
 const WHISPER: &str = "WhisperFeatureExtractor";
+const WAV2VEC2: &str = "Wav2Vec2FeatureExtractor";
+
+/// Clips of nets that take samples, as many as there are, where nothing is said: those of live sound.
+pub const CLIP_S: f64 = 2.0;
 
 /// Samples of a frame of AST's, whatever the rate, of its transform, and from one frame to the next.
 const AST_WINDOW: usize = 400;
@@ -24,15 +29,16 @@ const AST_HOP: usize = 160;
 ///
 /// An extractor of another kind, a key that is not understood, or one that asks for what no front end
 /// does.
-pub fn front_end(mut keys: Keys) -> anyhow::Result<LogMelSpec> {
+pub fn front_end(mut keys: Keys) -> anyhow::Result<FrontEnd> {
     let place = keys.place().to_owned();
     let Some(kind) = keys.take::<String>("feature_extractor_type")? else {
         bail!("{place} has no \"feature_extractor_type\", expected one of {KINDS:?}");
     };
-    let spec = match kind.as_str() {
-        CLAP => clap(&mut keys)?,
-        AST => ast(&mut keys)?,
-        WHISPER => whisper(&mut keys)?,
+    let front_end = match kind.as_str() {
+        CLAP => FrontEnd::LogMel(clap(&mut keys)?),
+        AST => FrontEnd::LogMel(ast(&mut keys)?),
+        WHISPER => FrontEnd::LogMel(whisper(&mut keys)?),
+        WAV2VEC2 => FrontEnd::Wave(wav2vec2(&mut keys)?),
         _ => bail!("{place}: extractor {kind:?} is not known, expected one of {KINDS:?}"),
     };
     // Attention masks are of frames that no clip has; padding is what the kind does, whatever these say.
@@ -44,7 +50,7 @@ pub fn front_end(mut keys: Keys) -> anyhow::Result<LogMelSpec> {
         "padding_side",
     ]);
     keys.finish()?;
-    Ok(spec)
+    Ok(front_end)
 }
 
 /// CLAP's: decibels of power, frames centred. A longer sound is embedded clip by clip, where the
@@ -208,14 +214,49 @@ fn whisper(keys: &mut Keys) -> anyhow::Result<LogMelSpec> {
     })
 }
 
+/// Those of wav2vec 2.0, HuBERT, WavLM and others that take samples: standardised or not, and padded with
+/// silence, which counts unless the net has a mask.
+fn wav2vec2(keys: &mut Keys) -> anyhow::Result<WaveSpec> {
+    let rate_hz = keys.take("sampling_rate")?.unwrap_or(16_000u32);
+    let is_standardised = keys.take("do_normalize")?.unwrap_or(true);
+    let is_masked: Option<bool> = keys.take("return_attention_mask")?;
+    keys.only("feature_size", 1)?;
+    let padding: f64 = keys.take("padding_value")?.unwrap_or(0.0);
+    ensure!(
+        padding == 0.0,
+        "{}: \"padding_value\" is {padding}, expected 0: nothing else is known here",
+        keys.place()
+    );
+    let over = match is_masked {
+        Some(true) => Standardise::Sound,
+        _ => Standardise::Clip,
+    };
+    Ok(WaveSpec {
+        rate_hz,
+        clip_s: CLIP_S,
+        padding: Padding::Zero,
+        longer: Longer::Windows,
+        standardise: is_standardised.then_some(over),
+        gain: 1.0,
+        axes: WaveAxes::Sample,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use sensorium_core::feature::SoundFrontEnd;
     use serde_json::{Value, json};
 
-    fn read(value: Value) -> anyhow::Result<LogMelSpec> {
+    fn made(value: Value) -> anyhow::Result<FrontEnd> {
         front_end(Keys::of("file".to_owned(), value)?)
+    }
+
+    fn read(value: Value) -> anyhow::Result<LogMelSpec> {
+        match made(value)? {
+            FrontEnd::LogMel(spec) => Ok(spec),
+            other => bail!("it is of kind {:?}", other.kind()),
+        }
     }
 
     #[test]
@@ -271,7 +312,32 @@ mod tests {
         assert!(ast("x", json!(0)).contains("\"truncation\" is not understood"));
         let noise = json!({"feature_extractor_type": "WhisperFeatureExtractor", "dither": 0.1});
         assert!(format!("{:#}", read(noise).unwrap_err()).contains("\"dither\" is 0.1"));
-        let other = error("Wav2Vec2FeatureExtractor", "x", json!(0));
-        assert!(other.contains("\"Wav2Vec2FeatureExtractor\" is not known, expected one of"));
+        let other = error("EncodecFeatureExtractor", "x", json!(0));
+        assert!(other.contains("\"EncodecFeatureExtractor\" is not known, expected one of"));
+        let padded = json!({"feature_extractor_type": WAV2VEC2, "padding_value": 0.5});
+        let padded = format!("{:#}", made(padded).unwrap_err());
+        assert!(padded.contains("\"padding_value\" is 0.5"), "{padded}");
+    }
+
+    #[test]
+    fn nets_that_take_samples_have_them_standardised_as_their_extractor_says() {
+        let standardised = |key: &str, value: bool| {
+            let mut file = json!({
+                "feature_extractor_type": "Wav2Vec2FeatureExtractor", "feature_size": 1,
+                "padding_side": "right", "padding_value": 0.0, "sampling_rate": 8000
+            });
+            file[key] = value.into();
+            match made(file).unwrap() {
+                FrontEnd::Wave(spec) => {
+                    assert_eq!((spec.rate_hz, spec.padding), (8000, Padding::Zero));
+                    spec.standardise
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(standardised("do_normalize", false), None);
+        assert_eq!(standardised("do_normalize", true), Some(Standardise::Clip));
+        let masked = standardised("return_attention_mask", true);
+        assert_eq!(masked, Some(Standardise::Sound));
     }
 }
