@@ -210,6 +210,21 @@ fn errors_say_what_and_where() {
         said.contains("there is no class \"hihg\", did you mean \"high\"?"),
         "{said}"
     );
+    let said = refused(&[
+        "enroll",
+        "x",
+        &sound,
+        "--pack",
+        &pack,
+        "--modality",
+        "audio",
+        "--out",
+        "x.class",
+    ]);
+    assert!(
+        said.contains("--out is \"x.class\", expected a name that ends in .json"),
+        "{said}"
+    );
     let classes = folder.file(
         "bad.toml",
         "[[class]]\nname = 'a'\nexamples = ['none.wav']\n\

@@ -219,6 +219,13 @@ impl ClassFile {
     }
 }
 
+/// Whether an example of this name is a class file: they end in `.json`, and recordings do not.
+#[must_use]
+pub fn is_class_file(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "json")
+}
+
 /// The embeddings of an example: of a recording of this sense, or the vector of a class file
 /// (`.json`).
 ///
@@ -231,10 +238,7 @@ pub fn embed_example(
     space: &Space,
     pack: Option<&Pack>,
 ) -> Result<Vec<Vec<f32>>, ExampleError> {
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "json")
-    {
+    if is_class_file(path) {
         return Ok(vec![ClassFile::open(path, space)?.vector]);
     }
     let Some(pack) = pack else {

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use clap::Subcommand;
 use sensorium_engine::bank::{CompiledClasses, is_compiled};
 use sensorium_engine::classes::Classes;
-use sensorium_engine::example::ClassFile;
+use sensorium_engine::example::{ClassFile, is_class_file};
 use sensorium_engine::keys::hint;
 use sensorium_pack::{Modality, Pack, write_whole};
 
@@ -99,7 +99,17 @@ pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Whether a file to be written will be known for what it is.
+pub fn ensure_class_file(out: &Path) -> anyhow::Result<()> {
+    ensure!(
+        is_class_file(out),
+        "--out is {out:?}, expected a name that ends in .json: examples of other names are recordings"
+    );
+    Ok(())
+}
+
 fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+    ensure_class_file(&args.out)?;
     let pack = open_pack(args.pack.as_deref())?;
     let text = match &args.classes {
         Some(path) => std::fs::read_to_string(path).with_context(|| format!("classes {path:?}"))?,

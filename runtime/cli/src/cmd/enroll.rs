@@ -13,7 +13,7 @@ use sensorium_engine::space::Space;
 use sensorium_engine::take::{Cue, Plan, Taken, take};
 use sensorium_pack::{Modality, write_whole};
 
-use super::classes::add_to_classes;
+use super::classes::{add_to_classes, ensure_class_file};
 use super::replay::units;
 use crate::inputs::Listen;
 use crate::listen::Control;
@@ -251,6 +251,9 @@ fn tell(cue: Cue, plan: Plan) {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     ensure!(!args.name.trim().is_empty(), "the name is empty");
+    let out = args.out.clone();
+    let out = out.unwrap_or_else(|| default_path(&args.name));
+    ensure_class_file(&out)?;
     let examples = match args.listen.is_empty() {
         true => of_files(args)?,
         false => of_takes(args)?,
@@ -272,7 +275,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut class = ClassFile::new(&args.name, vec![args.modality], &space, vector);
     class.examples = rows.len();
-    let out = args.out.clone().unwrap_or_else(|| default_path(&args.name));
     write_whole(&out, class.to_json()?.as_bytes()).with_context(|| format!("writing {out:?}"))?;
     eprintln!(
         "sensorium: {:?} is the mean of {} examples, in {out:?}",

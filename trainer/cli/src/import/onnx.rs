@@ -71,7 +71,7 @@ struct EncoderFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Before {
-    /// Its file, beside the one that names it.
+    /// Its file, beside that of the other one.
     file: PathBuf,
     /// Its output is multiplied by this.
     #[serde(default = "one")]
@@ -199,8 +199,7 @@ pub fn read(onnx: &Path, encoder: &Path) -> anyhow::Result<EncoderPart> {
         offset,
     }) = file.before
     {
-        let dir = encoder.parent().unwrap_or(Path::new("."));
-        let before = Net::open(&dir.join(file))?;
+        let before = Net::open(&onnx.with_file_name(file))?;
         net = net.behind(before, Between { scale, offset })?;
     }
     if channels_last {

@@ -17,6 +17,7 @@ mod files;
 mod one;
 mod refused;
 mod sentence;
+mod wave;
 
 /// Numbers of an embedding.
 const DIM: usize = 4;
