@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, ensure};
 use sensorium_engine::pipeline::{self, Line, Summary};
@@ -49,6 +49,8 @@ pub fn listen(
         pipeline::run_watched(lines, &control.stop, &control.vitals, |output| {
             match &output {
                 Output::Health(health) => say!("{}", describe_health(health)),
+                // At the end, what was queued comes faster than it was sampled: no news of the budget.
+                Output::Pace { .. } if control.stop.load(Ordering::Relaxed) => {}
                 Output::Pace { stream, hop_s } => {
                     say!("{stream}: a window every {hop_s} s, to keep to the budget");
                 }
