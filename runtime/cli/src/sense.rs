@@ -45,6 +45,9 @@ pub fn open_pack(path: Option<&Path>) -> anyhow::Result<Pack> {
 /// Loads a space of the pack, with the text model if there is one.
 pub fn load_space(pack: &Pack, name: &str, text_model: Option<&Path>) -> anyhow::Result<Space> {
     let space = Space::load(pack, name)?;
+    // A space of examples beside others: the text model is meant for those.
+    let is_beside = pack.manifest().spaces.len() > 1;
+    let text_model = text_model.filter(|_| space.knows_words() || !is_beside);
     match text_model {
         Some(dir) => space
             .with_text_model(dir)

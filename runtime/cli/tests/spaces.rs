@@ -129,6 +129,32 @@ fn a_file_is_scored_in_each_space_and_the_line_says_which() {
         (2, &"other words".into())
     );
     assert!(said.contains("space \"audio words\" is left out"), "{said}");
+    // A class by example is one of its own space, and the others are scored in each.
+    let example = folder.name("example.json");
+    let from = [
+        "--pack",
+        &pack,
+        "--modality",
+        "audio",
+        "--space",
+        "other words",
+    ];
+    done(&[&["enroll", "mine", &sound], &from[..], &["--out", &example]].concat());
+    let text = "[[class]]\nname = 'mine'\nmodalities = ['audio']\nexamples = ['example.json']\n\
+                [[class]]\nname = 'high'\n";
+    let mixed = folder.file("mixed.toml", text);
+    let (scored, said) = classify(&["--classes", &mixed]);
+    let names = |line: &Value| -> Vec<String> {
+        let scores = line["scores"].as_object().unwrap();
+        scores.keys().cloned().collect()
+    };
+    assert!(
+        !names(&scored[0]).contains(&"mine".to_owned()),
+        "{scored:?}"
+    );
+    assert!(names(&scored[0]).contains(&"high".to_owned()), "{scored:?}");
+    assert!(names(&scored[1]).contains(&"mine".to_owned()), "{said}");
+    assert!(!said.contains("left out"), "{said}");
     let unknown = folder.file("unknown.toml", "[[class]]\nname = 'mute'\n");
     let args = [&["classify", &sound], &sense[..], &["--classes", &unknown]].concat();
     assert!(refused(&args).contains("does not know the words \"mute\""));

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::calibrate::file::{ClassThreshold, SenseCalibration};
 use crate::classes::{Class, Classes, ClassesError};
-use crate::example::{ExampleError, embed_example, mean_vector};
+use crate::example::{ClassFile, ExampleError, embed_example, is_class_file, mean_vector};
 use crate::space::{Space, SpaceError};
 
 /// What a compiled class file says it is.
@@ -170,6 +170,9 @@ impl CompiledClasses {
             let means = &mut classes.background.means;
             means.retain(|of, _| *of == modality);
         }
+        if let Some(pack) = place.pack.filter(|pack| pack.manifest().spaces.len() > 1) {
+            leave_to_others(&mut classes, space, pack);
+        }
         let of_classes = classes.classes.iter();
         let of_classes = of_classes.map(|class| class_vector(class, space, place));
         let word = |prompt: &String| space.class_vector(std::slice::from_ref(prompt));
@@ -292,6 +295,28 @@ impl CompiledClasses {
             });
         }
         Ok(())
+    }
+}
+
+/// Takes out the classes that only another space of the pack can know: those by examples of another one
+/// and, where words have no place, those by words. What is left of none stays as it was, to be refused.
+fn leave_to_others(classes: &mut Classes, space: &Space, pack: &Pack) {
+    let fingerprint = space.fingerprint();
+    let is_of_another = |path: &PathBuf| {
+        let made_for = is_class_file(path).then(|| ClassFile::made_for(path));
+        let made_for = made_for.and_then(Result::ok);
+        made_for
+            .is_some_and(|(name, of)| of != fingerprint && pack.manifest().space(&name).is_some())
+    };
+    let is_known = |class: &Class| {
+        (class.prompts.is_empty() || space.knows_words())
+            && !class.examples.iter().any(is_of_another)
+    };
+    if classes.classes.iter().any(is_known) {
+        classes.classes.retain(is_known);
+        if !space.knows_words() {
+            classes.background.prompts.clear();
+        }
     }
 }
 

@@ -156,12 +156,48 @@ impl ClassFile {
         }
     }
 
+    /// Name and [`Space::fingerprint`] of the space that a class file is for.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read or is no class file.
+    pub fn made_for(path: &Path) -> Result<(String, String), ExampleError> {
+        let file = Self::read(path)?;
+        Ok((file.space, file.fingerprint))
+    }
+
     /// Reads a class file, which must be of this space.
     ///
     /// # Errors
     ///
     /// A file that cannot be read, is no class file, or is of another space.
     pub fn open(path: &Path, space: &Space) -> Result<Self, ExampleError> {
+        let file = Self::read(path)?;
+        let path = || path.to_owned();
+        let expected_fingerprint = space.fingerprint();
+        if file.fingerprint != expected_fingerprint {
+            return Err(ExampleError::OtherSpace {
+                path: path(),
+                found: file.space,
+                found_fingerprint: file.fingerprint,
+                expected: space.name().to_owned(),
+                expected_fingerprint,
+            });
+        }
+        let norm = dot_f32(&file.vector, &file.vector).sqrt();
+        if file.vector.len() != space.dim() || (norm - 1.0).abs() > NORM_TOLERANCE || norm.is_nan()
+        {
+            return Err(ExampleError::Vector {
+                path: path(),
+                len: file.vector.len(),
+                norm,
+                dim: space.dim(),
+            });
+        }
+        Ok(file)
+    }
+
+    fn read(path: &Path) -> Result<Self, ExampleError> {
         let path = || path.to_owned();
         let text = std::fs::read_to_string(path()).map_err(|source| ExampleError::Read {
             path: path(),
@@ -185,28 +221,7 @@ impl ClassFile {
                 version,
             });
         }
-        let file: Self = serde_json::from_str(&text).map_err(other)?;
-        let expected_fingerprint = space.fingerprint();
-        if file.fingerprint != expected_fingerprint {
-            return Err(ExampleError::OtherSpace {
-                path: path(),
-                found: file.space,
-                found_fingerprint: file.fingerprint,
-                expected: space.name().to_owned(),
-                expected_fingerprint,
-            });
-        }
-        let norm = dot_f32(&file.vector, &file.vector).sqrt();
-        if file.vector.len() != space.dim() || (norm - 1.0).abs() > NORM_TOLERANCE || norm.is_nan()
-        {
-            return Err(ExampleError::Vector {
-                path: path(),
-                len: file.vector.len(),
-                norm,
-                dim: space.dim(),
-            });
-        }
-        Ok(file)
+        serde_json::from_str(&text).map_err(other)
     }
 
     /// The file's text.

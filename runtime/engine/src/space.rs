@@ -129,6 +129,20 @@ pub enum SpaceError {
     /// What the pack says of its text tower makes no sense.
     #[error("the pack's text tower: {0}")]
     Words(#[from] FrontEndError),
+    /// The text model gives vectors of another length than words of the space have.
+    #[error(
+        "the text model gives {actual} numbers, and words of the space {space:?} ({text_model}) have {dim}"
+    )]
+    Length {
+        /// The space.
+        space: String,
+        /// The model that fits.
+        text_model: String,
+        /// Numbers of its words.
+        dim: usize,
+        /// Numbers that the text model gives.
+        actual: usize,
+    },
     /// The text model is not the one that the space is made of.
     #[error(
         "the text model is not {expected}: it embeds {prompt:?} with a cosine of {cosine:.3} to \
@@ -337,10 +351,9 @@ impl Space {
         let tower = TextTower::open(dir)?;
         if let Some((prompt, expected)) = self.prompts.first_key_value() {
             let row = &tower.embed(&[prompt])?[0];
-            let cosine = if row.len() == expected.len() {
-                dot_f32(row, expected)
-            } else {
-                0.0
+            let cosine = match row.len() == expected.len() {
+                true => dot_f32(row, expected),
+                false => 0.0,
             };
             if cosine < SAME_MODEL_COSINE || cosine.is_nan() {
                 return Err(SpaceError::OtherModel {
@@ -350,8 +363,23 @@ impl Space {
                 });
             }
         }
+        if tower.dim() != self.centre.len() {
+            return Err(SpaceError::Length {
+                dim: self.centre.len(),
+                actual: tower.dim(),
+                space: self.name,
+                text_model: self.text_model,
+            });
+        }
         self.tower = Some(tower);
         Ok(self)
+    }
+
+    /// Whether any words have a place in it, by a text model or as phrases of the pack. Where none has,
+    /// things are named by examples.
+    #[must_use]
+    pub fn knows_words(&self) -> bool {
+        self.tower.is_some() || self.own.is_some() || !self.prompts.is_empty()
     }
 
     /// Its name in the pack.
