@@ -5,6 +5,7 @@ use sensorium_pack::FrontEnd;
 use serde_json::json;
 
 use super::*;
+use crate::anchor::tiny::{Tiny, text_model};
 
 /// Samples of a clip, at a thousand a second.
 const SAMPLES: usize = 8;
@@ -117,6 +118,21 @@ fn a_net_of_two_files_becomes_one() {
         .run(&features)
         .unwrap();
     assert_close(&row, &unit(&linear(&middle, DIM)));
+
+    // Words have no place in it, so a text model does not fit, unless by its length.
+    let space = Space::load(&pack, "two").unwrap();
+    assert!(!space.knows_words());
+    let shorter = Tiny::new();
+    shorter.write("words/model.onnx", text_model(DIM - 1));
+    let error = space
+        .with_text_model(&shorter.path("words"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("gives 3 numbers, and words of the space \"two\"")
+            && error.contains("have 4"),
+        "{error}"
+    );
 
     encoder("");
     let error = hub.error(&["two"]);
