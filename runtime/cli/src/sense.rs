@@ -323,8 +323,22 @@ pub fn each_in_its_space<T, U>(
     Ok(made)
 }
 
-/// Says of which typed words the pack's text tower cannot know much.
+/// Says of which typed words the pack's text tower cannot know much, and of a class that has nothing to be told
+/// from.
 pub fn warn_of_doubts(space: &Space, compiled: &CompiledClasses) -> anyhow::Result<()> {
+    let all = &compiled.classes;
+    if let [class] = &all.classes[..]
+        && class.not.is_empty()
+        && all.background.prompts.is_empty()
+        && all.something_else.is_empty()
+    {
+        say!(
+            "note: {:?} is alone in the space {:?}, so it scores 1 whatever is sensed; give other classes, \
+             background prompts or something_else",
+            class.name,
+            space.name()
+        );
+    }
     let classes = compiled.classes.classes.iter();
     let prompts = classes.flat_map(|class| class.prompts.iter().chain(&class.not));
     for prompt in prompts.chain(&compiled.classes.background.prompts) {

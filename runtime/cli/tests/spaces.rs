@@ -155,6 +155,11 @@ fn a_file_is_scored_in_each_space_and_the_line_says_which() {
     assert!(names(&scored[0]).contains(&"high".to_owned()), "{scored:?}");
     assert!(names(&scored[1]).contains(&"mine".to_owned()), "{said}");
     assert!(!said.contains("left out"), "{said}");
+    assert!(
+        said.contains("\"high\" is alone in the space \"audio words\"")
+            && !said.contains("\"mine\" is"),
+        "{said}"
+    );
     let unknown = folder.file("unknown.toml", "[[class]]\nname = 'mute'\n");
     let args = [&["classify", &sound], &sense[..], &["--classes", &unknown]].concat();
     assert!(refused(&args).contains("does not know the words \"mute\""));
