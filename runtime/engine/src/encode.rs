@@ -18,6 +18,7 @@ use tract_onnx::prelude::*;
 
 use sensorium_pack::npy::{Array, NpyError};
 
+mod idle;
 mod senses;
 pub mod weights;
 
@@ -401,9 +402,12 @@ fn load_model(
     weights::gather(pack, &entry.name, &entry.model, &mut model)?;
     weights::widen(&mut model);
     contained(&entry.name, || {
-        onnx.model_for_proto_model(&model)?
+        let model = onnx.model_for_proto_model(&model)?;
+        let typed = model
             .with_input_fact(0, f32::fact(shape).into())?
-            .into_optimized()?
-            .into_runnable()
+            .into_typed()?;
+        let mut model = typed.into_decluttered()?;
+        idle::skip_idle(&mut model)?;
+        model.into_optimized()?.into_runnable()
     })
 }
