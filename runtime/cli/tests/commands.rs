@@ -318,3 +318,105 @@ fn help_is_there_for_every_command() {
         assert!(help.contains("Usage: sensorium"), "{help}");
     }
 }
+
+/// The commands below one, by its help.
+fn commands_below(path: &[String]) -> Vec<Vec<String>> {
+    let words: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+    let (help, _) = done(&words);
+    let Some((_, list)) = help.split_once("\nCommands:\n") else {
+        return vec![path.to_vec()];
+    };
+    let names = list.lines().take_while(|line| !line.is_empty());
+    let names = names.filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names = names.filter(|name| !name.is_empty() && *name != "help");
+    let below = names.map(|name| [path, &[name.to_owned()]].concat());
+    below.flat_map(|below| commands_below(&below)).collect()
+}
+
+#[test]
+fn every_command_has_an_example_and_json() {
+    let commands = commands_below(&[]);
+    assert!(commands.len() >= 16, "{commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command
+            .iter()
+            .map(String::as_str)
+            .chain(["--help"])
+            .collect();
+        let (help, _) = done(&words);
+        assert!(
+            help.contains("\nExample"),
+            "{command:?} has no example:\n{help}"
+        );
+        assert!(
+            help.contains("--json"),
+            "{command:?} has no --json:\n{help}"
+        );
+    }
+}
+
+#[test]
+fn commands_that_write_files_say_what_is_in_them() {
+    let (folder, walk) = folder_with_walk();
+    let at = |name: &str| text(&folder.path().join(name));
+    let told = |args: &[&str]| -> Value {
+        let (out, _) = done(&[args, &["--json"]].concat());
+        serde_json::from_str(&out).unwrap()
+    };
+    let rows = at("rows.npy");
+    let of_embed = told(&[
+        "embed",
+        "--modality",
+        "imu",
+        &walk,
+        "--text",
+        "a person walking",
+        "--out",
+        &rows,
+    ]);
+    assert_eq!(of_embed["out"], rows);
+    let shape = Array::from_bytes(&std::fs::read(&rows).unwrap())
+        .unwrap()
+        .shape;
+    assert_eq!(of_embed["shape"], serde_json::json!(shape));
+    assert_eq!(of_embed["rows"][0]["input"], walk);
+    assert_eq!(of_embed["rows"][1]["text"], "a person walking");
+
+    let (gait, classes) = (at("gait.json"), at("classes.toml"));
+    let of_enroll = told(&["enroll", "gait", "--modality", "imu", &walk, "--out", &gait]);
+    assert_eq!(of_enroll["space"], of_embed["space"]);
+    assert_eq!(of_enroll["examples"][0]["cosine"], 1.0);
+    let of_import = told(&["classes", "import", &gait, "--classes", &classes]);
+    assert_eq!(of_import["class"], "gait");
+    let built = at("built.json");
+    let of_build = told(&["classes", "build", &classes, "--out", &built]);
+    assert_eq!(of_build["spaces"][0]["classes"], 1);
+    let exported = at("exported.json");
+    let of_export = told(&[
+        "classes",
+        "export",
+        "gait",
+        "--classes",
+        &classes,
+        "--out",
+        &exported,
+    ]);
+    assert_eq!(of_export["out"], exported);
+
+    let small = at("small.pack");
+    let of_strip = told(&[
+        "pack",
+        "strip",
+        "--encoder",
+        "thermal",
+        "--towers",
+        "--out",
+        &small,
+    ]);
+    assert_eq!(of_strip["bytes"], std::fs::metadata(&small).unwrap().len());
+    let inspected = told(&["pack", "inspect", &small]);
+    let names: Vec<_> = { inspected["encoders"].as_array().unwrap().iter() }
+        .map(|encoder| encoder["name"].clone())
+        .collect();
+    assert_eq!(of_strip["encoders"], Value::from(names));
+}

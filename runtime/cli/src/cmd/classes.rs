@@ -1,6 +1,6 @@
 //! `sensorium classes`
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ use sensorium_engine::classes::Classes;
 use sensorium_engine::example::{ClassFile, is_class_file};
 use sensorium_engine::keys::hint;
 use sensorium_pack::{Modality, Pack, write_whole};
+use serde_json::json;
 
 use crate::sense::{each_in_its_space, load_classes, load_space, open_pack, warn_of_doubts};
 
@@ -25,6 +26,7 @@ pub enum Command {
 
 /// Embed the words of a class file, so that a device needs no text model.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sensorium classes build classes.toml --out classes.json")]
 pub struct BuildArgs {
     /// The class file.
     input: PathBuf,
@@ -41,6 +43,9 @@ pub struct BuildArgs {
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Print {"out": ..., "spaces": [{"space": ..., "classes": ..., "background_prompts": ...}]}.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Write one class, of words or examples, as a small file of its own.
@@ -71,6 +76,9 @@ pub struct ExportArgs {
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Print {"class": ..., "space": ..., "out": ...}.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Add a class that was exported or enrolled to a class file, which is made if there is none.
@@ -88,14 +96,17 @@ pub struct ImportArgs {
     /// The pack that must know its space; the built-in one by default.
     #[arg(long, value_name = "FILE")]
     pack: Option<PathBuf>,
+    /// Print {"class": ..., "space": ..., "classes": ...}.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Runs the command.
-pub fn run(command: &Command) -> anyhow::Result<ExitCode> {
+pub fn run(command: &Command, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Build(args) => build(args),
-        Command::Export(args) => export(args),
-        Command::Import(args) => import(args),
+        Command::Build(args) => build(args, out),
+        Command::Export(args) => export(args, out),
+        Command::Import(args) => import(args, out),
     }
 }
 
@@ -108,7 +119,7 @@ pub fn ensure_class_file(out: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+fn export(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     ensure_class_file(&args.out)?;
     let pack = open_pack(args.pack.as_deref())?;
     let text = match &args.classes {
@@ -141,6 +152,10 @@ fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
         space.name(),
         args.out
     );
+    if args.json {
+        let told = json!({"class": class.name, "space": space.name(), "out": args.out.display().to_string()});
+        writeln!(out, "{told}")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -171,7 +186,7 @@ fn no_class(name: &str, classes: &Classes) -> String {
     }
 }
 
-fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
+fn import(args: &ImportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pack = open_pack(args.pack.as_deref())?;
     let spaces = pack.manifest().spaces.iter();
     let mut refused = None;
@@ -181,6 +196,10 @@ fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
             Ok(class) => {
                 let name = args.name.as_ref().unwrap_or(&class.name);
                 add_to_classes(&args.classes, &class, name, &args.input)?;
+                if args.json {
+                    let told = json!({"class": name, "space": space.name(), "classes": args.classes.display().to_string()});
+                    writeln!(out, "{told}")?;
+                }
                 return Ok(ExitCode::SUCCESS);
             }
             Err(error) => refused = Some(error),
@@ -241,7 +260,7 @@ fn toml_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn build(args: &BuildArgs) -> anyhow::Result<ExitCode> {
+fn build(args: &BuildArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pack = open_pack(args.pack.as_deref())?;
     let all = pack
         .manifest()
@@ -276,6 +295,19 @@ fn build(args: &BuildArgs) -> anyhow::Result<ExitCode> {
             compiled.classes.background.prompts.len(),
             compiled.space
         );
+    }
+    if args.json {
+        let spaces = [&compiled].into_iter().chain(&compiled.others);
+        let spaces = spaces.map(|compiled| {
+            json!({
+                "space": compiled.space,
+                "classes": compiled.classes.classes.len(),
+                "background_prompts": compiled.classes.background.prompts.len(),
+            })
+        });
+        let told =
+            json!({"out": args.out.display().to_string(), "spaces": spaces.collect::<Vec<_>>()});
+        writeln!(out, "{told}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

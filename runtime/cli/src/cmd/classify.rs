@@ -22,6 +22,10 @@ const SHOWN: usize = 3;
 
 /// Score files against classes: a line for each row of each input, and for each space.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: sounds against the pack's own classes, then against yours\n  sensorium classify \
+    --modality audio a.wav b.flac\n  sensorium classify --modality audio --classes mine.toml a.wav --json"
+)]
 pub struct Args {
     /// Files of the sense: see --modality.
     #[arg(required = true)]

@@ -32,6 +32,10 @@ use built_in::{ALL, BuiltIn, Opened};
 /// trained (UCI HAPT), sounds that it was not trained on (ESC-10), and a thermal array and a depth camera
 /// that are simulated. Their labels are used for the summary only.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: all of it, then a recording of your own\n  sensorium demo\n  sensorium demo walk.csv \
+    --rate-hz 50 --json"
+)]
 pub struct Args {
     /// A recording of your own: a CSV file with columns such as acc_x_g and gyro_x_rads.
     input: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! `sensorium embed`
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use sensorium_core::feature::ImuUnits;
 use sensorium_engine::embed::{EmbeddedFile, Encoders, Recorded};
 use sensorium_pack::npy::Array;
 use sensorium_pack::{Modality, Pack, write_whole};
+use serde_json::json;
 
 use super::replay::units;
 use crate::sense::{load_space, open_pack, warn_of_doubt};
@@ -16,6 +18,10 @@ use crate::sense::{load_space, open_pack, warn_of_doubt};
 ///
 /// An input longer than the encoder's window is embedded window by window and averaged.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: two sounds and a word, whose rows can be compared\n  sensorium embed --modality audio \
+    a.wav b.wav --text \"a dog barking\" --out rows.npy"
+)]
 pub struct Args {
     /// Files of the sense: see --modality.
     input: Vec<PathBuf>,
@@ -30,6 +36,10 @@ pub struct Args {
     /// Folder with the text model of the pack, for words that the pack does not know.
     #[arg(long, value_name = "DIR")]
     text_model: Option<PathBuf>,
+    /// Print what the rows are of, as JSON: {"out": ..., "space": ..., "shape": [rows, numbers], "rows":
+    /// [{"input": ..., "row": ...}, {"text": ...}]}.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which encoder, and how its inputs were recorded.
@@ -132,13 +142,13 @@ fn one_space(sense: &SenseArgs, pack: &Pack, all: Encoders) -> anyhow::Result<En
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     ensure!(
         !(args.input.is_empty() && args.text.is_empty()),
         "nothing to embed: give files, or --text \"words\""
     );
     let pack = open_pack(args.sense.pack.as_deref())?;
-    let mut rows = Vec::new();
+    let (mut rows, mut of_rows) = (Vec::new(), Vec::new());
     let space_name = if args.sense.modality == Modality::Text {
         ensure!(
             args.input.is_empty(),
@@ -159,14 +169,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
              embed stills and clips into files of their own"
         );
         let space = space.to_owned();
-        rows.extend(embedded.into_iter().map(|e| e.embedding));
+        for embedded in embedded {
+            of_rows
+                .push(json!({"input": embedded.input.display().to_string(), "row": embedded.row}));
+            rows.push(embedded.embedding);
+        }
         Some(space)
     };
     if !args.text.is_empty() {
-        let name = space_name.context("the pack has no space")?;
-        let space = load_space(&pack, &name, args.text_model.as_deref())?;
+        let name = space_name.as_ref().context("the pack has no space")?;
+        let space = load_space(&pack, name, args.text_model.as_deref())?;
         for words in &args.text {
             rows.push(space.class_vector(std::slice::from_ref(words))?);
+            of_rows.push(json!({"text": words}));
             warn_of_doubt(&space, words)?;
         }
     }
@@ -178,5 +193,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     write_whole(&args.out, &array.to_bytes()?)
         .with_context(|| format!("writing {:?}", args.out))?;
     eprintln!("sensorium: {} rows of {dim} numbers", array.shape[0]);
+    if args.json {
+        let told = json!({"out": args.out.display().to_string(), "space": space_name, "shape": array.shape, "rows": of_rows});
+        writeln!(out, "{told}")?;
+    }
     Ok(ExitCode::SUCCESS)
 }

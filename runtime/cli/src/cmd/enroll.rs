@@ -1,5 +1,6 @@
 //! `sensorium enroll`
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +13,7 @@ use sensorium_engine::sense::Sense;
 use sensorium_engine::space::Space;
 use sensorium_engine::take::{Cue, Plan, Taken, take};
 use sensorium_pack::{Modality, write_whole};
+use serde_json::json;
 
 use super::classes::{add_to_classes, ensure_class_file};
 use super::replay::units;
@@ -87,6 +89,10 @@ pub struct Args {
     /// The space, where the pack has encoders of the sense in several; the first by default.
     #[arg(long, value_name = "NAME")]
     space: Option<String>,
+    /// Print what the class was made of, as JSON: {"class": ..., "modality": ..., "space": ..., "out": ...,
+    /// "examples": [{"of": ..., "cosine": ...}]}, cosines to the other examples, 1 of a single one.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What the class is to be made of.
@@ -249,7 +255,7 @@ fn tell(cue: Cue, plan: Plan) {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(args: &Args, to: &mut impl Write) -> anyhow::Result<ExitCode> {
     ensure!(!args.name.trim().is_empty(), "the name is empty");
     let out = args.out.clone();
     let out = out.unwrap_or_else(|| default_path(&args.name));
@@ -265,7 +271,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         is_elsewhere,
     } = examples;
     let vector = mean_vector(rows.iter().map(Vec::as_slice))?;
+    let mut told = Vec::new();
     for (path, alike) in of_rows.iter().zip(likeness(&rows)) {
+        told.push(json!({"of": path, "cosine": alike}));
         let doubt = if alike < ALIKE {
             ": is it the same thing?"
         } else {
@@ -287,6 +295,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if let Some(classes) = &args.classes {
         add_to_classes(classes, &class, &args.name, &out)?;
+    }
+    if args.json {
+        let told = json!({
+            "class": args.name, "modality": args.modality, "space": space.name(), "out": out.display().to_string(), "examples": told,
+        });
+        writeln!(to, "{told}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

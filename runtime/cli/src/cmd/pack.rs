@@ -29,6 +29,9 @@ pub enum Command {
 
 /// Which packs become one.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  sensorium pack join sense-1.pack clap.pack --name both --out both.pack"
+)]
 pub struct JoinArgs {
     /// The packs, at least two.
     #[arg(required = true, num_args = 2.., value_name = "PACK")]
@@ -39,10 +42,17 @@ pub struct JoinArgs {
     /// The pack to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Print {"out": ..., "bytes": ..., "pack": ..., "encoders": [...]}.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What goes out of a pack.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: for a device whose words are fixed, and which has no camera\n  sensorium pack strip \
+    sense-1.pack --encoder thermal --encoder depth --towers --out small.pack"
+)]
 pub struct StripArgs {
     /// The pack; the built-in one by default.
     pack: Option<PathBuf>,
@@ -55,10 +65,16 @@ pub struct StripArgs {
     /// The pack to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Print {"out": ..., "bytes": ..., "pack": ..., "encoders": [...]}.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Which pack.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  sensorium pack inspect sense-1.pack\n  sensorium pack verify sense-1.pack"
+)]
 pub struct Args {
     /// The pack; the built-in one by default.
     pack: Option<PathBuf>,
@@ -72,31 +88,43 @@ pub fn run(command: &Command, out: &mut impl Write) -> anyhow::Result<ExitCode> 
     match command {
         Command::Inspect(args) => inspect(args, out),
         Command::Verify(args) => verify(args, out),
-        Command::Join(args) => join_packs(args),
-        Command::Strip(args) => strip_pack(args),
+        Command::Join(args) => join_packs(args, out),
+        Command::Strip(args) => strip_pack(args, out),
     }
 }
 
-fn join_packs(args: &JoinArgs) -> anyhow::Result<ExitCode> {
+fn join_packs(args: &JoinArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let packs = args.packs.iter().map(|path| open_pack(Some(path)));
     let packs = packs.collect::<anyhow::Result<Vec<_>>>()?;
     let first = packs.first().map(|pack| pack.manifest().name.clone());
     let name = args.name.clone().or(first).unwrap_or_default();
-    write_pack(&join(&packs, &name)?, &args.out)
+    write_pack(&join(&packs, &name)?, &args.out, args.json, out)
 }
 
-fn strip_pack(args: &StripArgs) -> anyhow::Result<ExitCode> {
+fn strip_pack(args: &StripArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let pack = open_pack(args.pack.as_deref())?;
     let out_of_it = Strip {
         encoders: args.encoder.clone(),
         towers: args.towers,
     };
-    write_pack(&strip(&pack, &out_of_it)?, &args.out)
+    write_pack(&strip(&pack, &out_of_it)?, &args.out, args.json, out)
 }
 
-fn write_pack(bytes: &[u8], path: &Path) -> anyhow::Result<ExitCode> {
+fn write_pack(
+    bytes: &[u8],
+    path: &Path,
+    as_json: bool,
+    out: &mut impl Write,
+) -> anyhow::Result<ExitCode> {
     write_whole(path, bytes).with_context(|| format!("writing {path:?}"))?;
     eprintln!("sensorium: {} bytes in {path:?}", bytes.len());
+    if as_json {
+        let pack = open_pack(Some(path))?;
+        let encoders = pack.manifest().encoders.iter();
+        let encoders: Vec<&str> = encoders.map(|encoder| encoder.name.as_str()).collect();
+        let told = json!({"out": path.display().to_string(), "bytes": bytes.len(), "pack": pack.id(), "encoders": encoders});
+        writeln!(out, "{told}")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
