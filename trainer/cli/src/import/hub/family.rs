@@ -1,7 +1,7 @@
 //! Which kinds of folders are known, and what of each goes into a pack.
 
 use anyhow::{Context, bail, ensure};
-use sensorium_core::feature::{FrontEnd, WaveAxes, WaveSpec};
+use sensorium_core::feature::{FrontEnd, WaveAxes};
 use sensorium_pack::{Modality, Pooling, WordsSpec};
 
 use super::folder::Folder;
@@ -65,6 +65,11 @@ pub struct Choices {
 pub fn read(folder: &Folder, choices: Choices) -> anyhow::Result<Parts> {
     let Choices { pooling, clip_s } = choices;
     let family = folder.word(&["model_type"]).unwrap_or_default();
+    ensure!(
+        clip_s.is_none() || is_classifier(folder),
+        "--clip-s is for nets that take samples of any number, and {:?} holds none",
+        folder.dir
+    );
     match family {
         _ if is_classifier(folder) => classifier(folder, clip_s),
         "clip" | "mobileclip" => pair(folder, Modality::Image, Fill::Whole, CLIP_TEMPERATURE),
@@ -143,13 +148,11 @@ fn classifier(folder: &Folder, clip_s: Option<f64>) -> anyhow::Result<Parts> {
     let names = folder.labels()?;
     let parts = ["feature_extractor", "image_processor"];
     let mut front_end = front_end(folder.processor(&parts)?)?;
-    let modality = match &mut front_end {
-        FrontEnd::LogMel(_) => Modality::Audio,
-        FrontEnd::Wave(spec) => {
-            let (_, axes) = folder.net(&["model"])?.only_input()?;
-            fit_clip(spec, &axes, clip_s)?;
-            Modality::Audio
-        }
+    fit_clip(&mut front_end, clip_s, || {
+        Ok(folder.net(&["model"])?.only_input()?.1)
+    })?;
+    let modality = match &front_end {
+        FrontEnd::LogMel(_) | FrontEnd::Wave(_) => Modality::Audio,
         _ => Modality::Image,
     };
     let encoder = encoder(folder, (modality, front_end), &["model"], &["logits"])?;
@@ -173,17 +176,27 @@ pub fn front_end(keys: Keys) -> anyhow::Result<FrontEnd> {
     })
 }
 
-/// Makes clips as long as a net takes them, whose input has these axes; where it takes any, as long as is
-/// asked for.
+/// Makes clips of samples as long as a net takes them, whose input has these axes; where it takes any, as
+/// long as is asked for.
 ///
 /// # Errors
 ///
-/// Another length asked for than the net takes.
+/// Another length asked for than the net takes, or one where clips are not of samples.
 pub fn fit_clip(
-    spec: &mut WaveSpec,
-    axes: &[Option<usize>],
+    front_end: &mut FrontEnd,
     clip_s: Option<f64>,
+    axes: impl FnOnce() -> anyhow::Result<Vec<Option<usize>>>,
 ) -> anyhow::Result<()> {
+    let FrontEnd::Wave(spec) = front_end else {
+        ensure!(
+            clip_s.is_none(),
+            "--clip-s is for nets that take samples of any number, and this one is given what a front end \
+             {:?} makes",
+            front_end.kind()
+        );
+        return Ok(());
+    };
+    let axes = axes()?;
     if axes.len() == 3 {
         spec.axes = WaveAxes::ChannelSample;
     }
