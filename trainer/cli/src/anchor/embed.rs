@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context;
-use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use sensorium_core::feature::Image;
 
 use super::cache::{AnchorCache, Counts, Key, Store};
 use super::space::AnchorSpace;
+use crate::progress;
 
 /// Pictures that are in memory at once; the largest that are read take 0.2 GB each.
 const PICTURES: usize = 16;
@@ -48,7 +48,7 @@ impl<'a> Embedder<'a> {
         paths: &[P],
         read: impl Fn(&Path) -> anyhow::Result<Image<3>> + Sync,
     ) -> anyhow::Result<Vec<Vec<f32>>> {
-        let bar = progress_bar(paths.len(), "pictures");
+        let bar = progress::bar(paths.len() as u64, "pictures");
         let mut embeddings = Vec::with_capacity(paths.len());
         for batch in paths.chunks(PICTURES) {
             let pictures = batch.par_iter().map(|path| read(path.as_ref()));
@@ -78,7 +78,7 @@ impl<'a> Embedder<'a> {
     ///
     /// A text that cannot be embedded; those of batches before are kept.
     pub fn texts(&mut self, texts: &[&str]) -> anyhow::Result<Vec<Vec<f32>>> {
-        let bar = progress_bar(texts.len(), "texts");
+        let bar = progress::bar(texts.len() as u64, "texts");
         let mut embeddings = Vec::with_capacity(texts.len());
         for batch in texts.chunks(TEXTS) {
             let keys: Vec<Key> = batch.iter().map(|text| Key::of_text(text)).collect();
@@ -92,12 +92,4 @@ impl<'a> Embedder<'a> {
         bar.finish_and_clear();
         Ok(embeddings)
     }
-}
-
-fn progress_bar(len: usize, what: &'static str) -> ProgressBar {
-    let style = ProgressStyle::with_template("{pos}/{len} {msg}, {per_sec}, {eta} left")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(len as u64)
-        .with_style(style)
-        .with_message(what)
 }

@@ -123,7 +123,6 @@ impl Training<'_> {
         }
         let bar = progress::bar((config.epochs * steps) as u64, "steps");
         bar.set_position((state.progress.epoch * steps + state.progress.step) as u64);
-        bar.reset_eta();
         while state.progress.epoch < config.epochs {
             let begun = Instant::now();
             let batches = self.batches(state.progress.epoch);

@@ -123,7 +123,6 @@ impl<B: Differentiable> Training<'_, B> {
         }
         let bar = progress::bar((self.epochs * steps) as u64, "steps");
         bar.set_position((state.progress.epoch * steps + state.progress.step) as u64);
-        bar.reset_eta();
 
         while state.progress.epoch < self.epochs {
             let begun = Instant::now();
