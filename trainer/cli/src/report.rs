@@ -3,7 +3,7 @@
 //! ```text
 //! table of held-out samples ─measure─▶ numbers ─┬─▶ page (HTML, all in one file)
 //! (one an encoder or fold)              │       ├─▶ JSON: every number of the page
-//!                               means over folds └─▶ Markdown: the main ones
+//!                    means over folds, targets └─▶ Markdown: the main ones
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -12,7 +12,9 @@ use anyhow::Context;
 
 use crate::table::{self, Table};
 
+mod aims;
 mod chart;
+mod class_group;
 mod figure;
 mod gain;
 mod markdown;
@@ -22,6 +24,7 @@ mod prepared;
 mod section;
 mod sum;
 mod summary;
+mod target;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +57,10 @@ pub struct Args {
     /// Where a table of the main numbers goes.
     #[arg(long, value_name = "FILE.md")]
     markdown: Option<PathBuf>,
+    /// What was aimed at: the page begins with these targets beside what was measured. Each has `what`, `must`
+    /// or `goal`, and where its number is.
+    #[arg(long, value_name = "FILE.toml")]
+    targets: Option<PathBuf>,
     /// The page's heading.
     #[arg(long, default_value = "What the encoders recognise")]
     title: String,
@@ -80,7 +87,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         draws: usize::from(args.draws),
         resamples: RESAMPLES,
     };
-    let report = Report::new(&tables, options)?;
+    let targets = args.targets.as_deref().map(target::read).transpose()?;
+    let mut report = Report::new(&tables, options)?;
+    let beside = args.out.parent().unwrap_or(Path::new(""));
+    let targets = targets.unwrap_or_default();
+    report.targets = target::compare(targets, &report.experiments, beside)?;
     let write = |path: &Path, text: String| {
         sensorium_pack::write_whole(path, text.as_bytes())
             .with_context(|| format!("writing {path:?}"))
@@ -94,6 +105,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     for experiment in &report.experiments {
         println!("{experiment}");
+    }
+    for target in &report.targets {
+        println!("{}: {}", target.what, target.verdict_in_words());
     }
     Ok(())
 }

@@ -51,6 +51,8 @@ pub struct Table {
     pub seconds: Vec<f64>,
     /// What samples may be named.
     pub classes: Vec<Class>,
+    /// Classes that are measured on their own as well.
+    pub class_groups: Vec<ClassGroup>,
     /// What samples are paired with, in another sense.
     pub anchors: Option<Anchors>,
     /// How training went, an entry an epoch.
@@ -70,6 +72,18 @@ pub struct Class {
     pub vector: Vec<f32>,
     /// The vector that each prompt alone would give; empty if they are not known.
     pub prompt_vectors: Vec<f32>,
+}
+
+/// Some of the classes, measured on their own as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassGroup {
+    /// As reports name it.
+    pub name: String,
+    /// Only samples of people, speakers or sequences whose names begin so.
+    pub of: String,
+    /// Its classes.
+    pub classes: Vec<usize>,
 }
 
 /// What samples are paired with.
@@ -186,6 +200,8 @@ struct Words {
     #[serde(default)]
     seconds: Vec<f64>,
     classes: Vec<ClassWords>,
+    #[serde(default)]
+    class_groups: Vec<ClassGroup>,
     anchors: Option<AnchorWords>,
     #[serde(default)]
     training: Vec<Epoch>,
@@ -268,6 +284,7 @@ impl Table {
                     prompts: class.prompts.clone(),
                 })
                 .collect(),
+            class_groups: self.class_groups.clone(),
             anchors: self.anchors.as_ref().map(|anchors| AnchorWords {
                 sense: anchors.sense,
                 names: anchors.names.clone(),
@@ -339,6 +356,7 @@ impl Table {
             classes: std::iter::zip(words.classes, vectors.chunks_exact(dim))
                 .map(class)
                 .collect(),
+            class_groups: words.class_groups,
             anchors: words.anchors.map(anchors).transpose()?,
             training: words.training,
             provenance: words.provenance,
@@ -367,6 +385,10 @@ impl Table {
         }
         for row in &self.also {
             places("also", "classes", row.iter().copied().map(Some), classes)?;
+        }
+        for group in &self.class_groups {
+            let of = group.classes.iter().copied().map(Some);
+            places("class_groups.classes", "classes", of, classes)?;
         }
         let pairs = self.labels.iter().zip(&self.also);
         let mut alone = pairs.map(|(label, also)| label.is_none() && !also.is_empty());

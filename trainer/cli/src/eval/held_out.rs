@@ -12,7 +12,7 @@ use crate::fit::{Pictures, picture_split};
 use crate::recipe::Recipe;
 use crate::run::RunDir;
 use crate::samples::Samples;
-use crate::table::{Anchors, Class, Epoch, Table, UNBOUND};
+use crate::table::{Anchors, Class, ClassGroup, Epoch, Table, UNBOUND};
 
 /// Which held-out picture a sample is measured against, where several are of its label.
 const SEED: u64 = 0;
@@ -54,10 +54,26 @@ pub fn table(
             .collect(),
         seconds: seconds(samples, embedded)?,
         classes: classes.collect::<anyhow::Result<_>>()?,
+        class_groups: class_groups(recipe),
         anchors: pictures(images, recipe, samples, embedded)?,
         training: curve(run)?,
         provenance: run.facts()?.command,
     })
+}
+
+/// The recipe's groups of classes.
+fn class_groups(recipe: &Recipe) -> Vec<ClassGroup> {
+    let groups = recipe.groups.iter().map(|group| {
+        let classes = group.classes.iter();
+        ClassGroup {
+            name: group.name.clone(),
+            of: group.of.clone(),
+            classes: classes
+                .filter_map(|name| recipe.class_named(name))
+                .collect(),
+        }
+    });
+    groups.collect()
 }
 
 /// The same samples as the space of the pictures has them: what the front end makes of them, taken

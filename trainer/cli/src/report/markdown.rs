@@ -2,23 +2,35 @@
 
 use super::measure::{AT_RECALL, Number, ZeroShot};
 use super::summary::{Experiment, Report};
+use super::target::{Outcome, Verdict};
 
 /// Classes that have a row each, where there are no more; else the page alone has them.
 const MOST_CLASSES: usize = 24;
 
 /// A row an experiment and number.
 pub fn render(report: &Report) -> String {
-    let mut text = "| encoder | sense | measure | value | 95 % or spread | chance | samples |\n\
-        |---|---|---|---|---|---|---|\n"
-        .to_owned();
+    let mut text = targets(&report.targets);
+    text += "| encoder | sense | measure | value | 95 % or spread | chance | samples |\n\
+        |---|---|---|---|---|---|---|\n";
     for experiment in &report.experiments {
-        for [measure, value, range, chance] in rows(experiment) {
-            let (name, sense) = (escaped(&experiment.name), experiment.sense);
-            let samples: usize = experiment.parts.iter().map(|part| part.labelled).sum();
+        let (name, sense) = (escaped(&experiment.name), experiment.sense);
+        let mut add = |[measure, value, range, chance]: [String; 4], samples: usize| {
             let measure = escaped(&measure);
             text += &format!(
                 "| {name} | {sense} | {measure} | {value} | {range} | {chance} | {samples} |\n"
             );
+        };
+        let samples = experiment.parts.iter().map(|part| part.labelled).sum();
+        rows(experiment)
+            .into_iter()
+            .for_each(|row| add(row, samples));
+        for group in &experiment.class_groups {
+            for row in &group.numbers {
+                add(
+                    number(row, format!("{}: {}", group.name, row.name)),
+                    group.samples,
+                );
+            }
         }
     }
     for gain in &report.gains {
@@ -34,6 +46,61 @@ pub fn render(report: &Report) -> String {
         }
     }
     text
+}
+
+/// A row a target, and below what was tried where something is missing.
+fn targets(targets: &[Outcome]) -> String {
+    if targets.is_empty() {
+        return String::new();
+    }
+    let mut text = "| target | measured | 95 % or worst to best | must | goal | |\n|---|---|---|---|---|---|\n".to_owned();
+    for target in targets {
+        let aim = |aim: Option<f64>| aim.map_or("–".to_owned(), |aim| target.says(aim));
+        let measured = target.measured.as_ref();
+        let value = measured.map_or("–".to_owned(), |m| target.says(m.value));
+        let range = measured.and_then(|measured| measured.range);
+        let range = range.map_or("–".to_owned(), |range| {
+            format!("{} to {}", target.says(range.low), target.says(range.high))
+        });
+        text += &format!(
+            "| {} | {value} | {range} | {} | {} | {} |\n",
+            escaped(&target.what),
+            aim(target.must),
+            aim(target.goal),
+            target.verdict_in_words(),
+        );
+    }
+    for target in targets {
+        let short = !matches!(target.verdict, Verdict::Goal);
+        let told = !target.tried.is_empty() || target.wants.is_some() || !target.beside.is_empty();
+        if short && told {
+            text += &format!(
+                "\n**{}**: {}.",
+                escaped(&target.what),
+                target.verdict_in_words()
+            );
+            for beside in &target.beside {
+                text += &format!(" {}: {}.", escaped(&beside.what), target.says(beside.value));
+            }
+            text += "\n\n";
+            for tried in &target.tried {
+                text += &format!("- Tried: {}\n", escaped(tried));
+            }
+            if let Some(wants) = &target.wants {
+                text += &format!("- It wants: {}\n", escaped(wants));
+            }
+        }
+    }
+    text + "\n"
+}
+
+fn number(number: &Number, name: String) -> [String; 4] {
+    let range = number
+        .interval
+        .map(|i| format!("{:.3} to {:.3}", i.low, i.high));
+    let range = range.unwrap_or_else(|| "–".to_owned());
+    let three = |value: f64| format!("{value:.3}");
+    [name, three(number.value), range, three(number.chance)]
 }
 
 fn rows(experiment: &Experiment) -> Vec<[String; 4]> {
@@ -55,16 +122,7 @@ fn rows(experiment: &Experiment) -> Vec<[String; 4]> {
     }
     let range = |low: f64, high: f64| format!("{low:.3} to {high:.3}");
     let part = &experiment.parts[0];
-    let number = |number: &Number| {
-        let interval = number.interval.map(|i| range(i.low, i.high));
-        let interval = interval.unwrap_or_else(|| "–".to_owned());
-        [
-            number.name.to_owned(),
-            three(number.value),
-            interval,
-            three(number.chance),
-        ]
-    };
+    let number = |row: &Number| number(row, row.name.to_owned());
     let zero_shot = part
         .zero_shot
         .iter()

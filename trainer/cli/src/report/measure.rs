@@ -94,6 +94,24 @@ pub enum Basis {
     Samples,
 }
 
+/// Some of the classes, over all tables of an experiment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassGroup {
+    /// Its name.
+    pub name: String,
+    /// Classes in it.
+    pub classes: usize,
+    /// Samples of its classes.
+    pub samples: usize,
+    /// Samples of other classes, of the same data.
+    pub others: usize,
+    /// People, speakers, places or sequences that its samples are of.
+    pub groups: usize,
+    /// Top-1 among all classes and among its own; if there are other samples, the sensitivity and the
+    /// specificity of all its classes as one.
+    pub numbers: Vec<Number>,
+}
+
 /// A class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Class {

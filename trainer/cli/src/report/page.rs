@@ -4,6 +4,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::aims;
 use super::chart::strip;
 use super::figure;
 use super::measure::{Basis, Measures, Number, ZeroShot};
@@ -47,6 +48,9 @@ pub fn render(title: &str, report: &Report) -> Markup {
                     }
                     nav {
                         ul {
+                            @if !report.targets.is_empty() {
+                                li { a href="#targets" { "targets" } }
+                            }
                             @for (i, experiment) in report.experiments.iter().enumerate() {
                                 li { a href={ "#e" (i) } {
                                     (experiment.name) " " span { (experiment.sense) }
@@ -59,6 +63,10 @@ pub fn render(title: &str, report: &Report) -> Markup {
                                 li { a href="#between" { "sums of two senses" } }
                             }
                         }
+                    }
+                    @if !report.targets.is_empty() {
+                        h2 id="targets" { "What was aimed at" }
+                        (aims::targets(&report.targets))
                     }
                     @for (i, one) in report.experiments.iter().enumerate() {
                         (experiment(i, one))
@@ -101,6 +109,9 @@ fn experiment(number: usize, experiment: &Experiment) -> Markup {
             b { (experiment.classes.len()) } " classes · " b { (groups) } (if groups == 1 { " group · " } else { " groups · " })
             "embeddings of " b { (parts[0].dim) } " numbers"
             @if !single { " · " b { (parts.len()) } " tables" }
+        }
+        @if !experiment.class_groups.is_empty() {
+            (aims::class_groups(&experiment.class_groups))
         }
         @if single {
             (part(experiment, &parts[0]))

@@ -6,13 +6,16 @@ use anyhow::ensure;
 use sensorium_pack::Modality;
 use serde::Serialize;
 
+use super::class_group::class_groups;
 use super::gain::{Gain, gains};
-use super::measure::{Group, Measures, Number, Options};
+use super::measure::{ClassGroup, Group, Measures, Number, Options};
 use super::prepared::Prepared;
 use super::sum::{Arithmetic, arithmetic};
+use super::target::Outcome;
 use crate::metrics::Rows;
 use crate::metrics::arithmetic::Gallery;
-use crate::metrics::interval::Spread;
+use crate::metrics::interval::{Interval, Spread, wilson};
+use crate::metrics::mean_of_defined;
 use crate::table::Table;
 
 /// Everything that was measured.
@@ -24,6 +27,8 @@ pub struct Report {
     pub program: &'static str,
     /// What was random.
     pub options: Options,
+    /// What was aimed at, and what came of it.
+    pub targets: Vec<Outcome>,
     /// Tables by name.
     pub experiments: Vec<Experiment>,
     /// What trainings gain beyond what they began as.
@@ -43,6 +48,8 @@ pub struct Experiment {
     pub parts: Vec<Measures>,
     /// Means over the tables, if there are several.
     pub summary: Vec<Line>,
+    /// Some of the classes, over all tables together.
+    pub class_groups: Vec<ClassGroup>,
     /// Names of the classes, in the order of `confusion`.
     pub classes: Vec<String>,
     /// Counts of all tables together.
@@ -82,6 +89,7 @@ impl Report {
             program: concat!("sensorium-train ", env!("CARGO_PKG_VERSION")),
             gains: gains(&prepared, options),
             options,
+            targets: Vec::new(),
             experiments,
             between: between(&prepared, options.seed),
         })
@@ -118,6 +126,7 @@ impl Experiment {
                 classes_of(table)
             );
         }
+        let class_groups = class_groups(parts, options);
         let parts: Vec<Measures> = parts.iter().map(|part| part.measure(options)).collect();
         let mut confusion = vec![vec![0; classes.len()]; classes.len()];
         for zero_shot in parts.iter().filter_map(|part| part.zero_shot.as_ref()) {
@@ -134,6 +143,7 @@ impl Experiment {
                 Vec::new()
             },
             parts,
+            class_groups,
             classes,
             confusion,
         })
@@ -142,6 +152,36 @@ impl Experiment {
     /// The groups of all tables.
     pub fn groups(&self) -> impl Iterator<Item = &Group> {
         self.parts.iter().flat_map(|part| &part.groups)
+    }
+
+    /// All numbers that have a name: of the only table, or means over the tables; and class by class.
+    pub fn numbers(&self) -> Vec<Measured> {
+        let mut numbers = match &self.parts[..] {
+            [only] => measured(only),
+            _ => self.summary.iter().map(Line::measured).collect(),
+        };
+        for (class, name) in self.classes.iter().enumerate() {
+            let of_class = |part: &Measures| part.zero_shot.as_ref()?.classes[class].auc;
+            let samples: usize = self.confusion[class].iter().sum();
+            let hits = self.confusion[class][class] as f64;
+            if samples > 0 {
+                numbers.push(Measured {
+                    name: format!("recall of {name}"),
+                    value: hits / samples as f64,
+                    range: wilson(hits, samples as f64),
+                    chance: Some(1.0 / self.classes.len() as f64),
+                });
+            }
+            if let Some(value) = mean_of_defined(self.parts.iter().map(of_class)) {
+                numbers.push(Measured {
+                    name: format!("AUC of {name}"),
+                    value,
+                    range: None,
+                    chance: Some(0.5),
+                });
+            }
+        }
+        numbers
     }
 
     /// A zero-shot number of the first table.
@@ -177,43 +217,85 @@ impl fmt::Display for Experiment {
     }
 }
 
-/// The numbers of a table that are averaged over tables, each with its chance.
-fn lines(part: &Measures) -> Vec<(String, f64, Option<f64>)> {
-    let mut lines = Vec::new();
-    for number in part
-        .zero_shot
-        .iter()
-        .flat_map(|zero_shot| &zero_shot.numbers)
-    {
-        lines.push((number.name.to_owned(), number.value, Some(number.chance)));
+/// A number by name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Measured {
+    /// What it is.
+    pub name: String,
+    /// The number.
+    pub value: f64,
+    /// Where the truth probably is (95 %); of a mean, the least and the most.
+    pub range: Option<Interval>,
+    /// What random answers would give.
+    pub chance: Option<f64>,
+}
+
+impl Number {
+    /// The number by name.
+    pub fn measured(&self) -> Measured {
+        Measured {
+            name: self.name.to_owned(),
+            value: self.value,
+            range: self.interval,
+            chance: Some(self.chance),
+        }
     }
+}
+
+impl Line {
+    fn measured(&self) -> Measured {
+        Measured {
+            name: self.name.clone(),
+            value: self.spread.mean,
+            range: Some(Interval {
+                low: self.spread.low,
+                high: self.spread.high,
+            }),
+            chance: self.chance,
+        }
+    }
+}
+
+/// The numbers of a table that are averaged over tables.
+fn measured(part: &Measures) -> Vec<Measured> {
+    let zero_shot = part.zero_shot.iter();
+    let named = zero_shot.flat_map(|zero_shot| &zero_shot.numbers);
+    let mut numbers: Vec<Measured> = named.map(Number::measured).collect();
     for row in &part.few_shot {
-        let name = format!("probe, {} a class", row.shots);
-        lines.push((name, row.accuracy.mean, None));
+        numbers.push(Measured {
+            name: format!("probe, {} a class", row.shots),
+            value: row.accuracy.mean,
+            range: None,
+            chance: None,
+        });
     }
     for row in &part.retrieval {
         for at in &row.at {
-            let name = format!(
-                "{} → {}, {}, recall@{}",
-                row.query, row.item, row.truth, at.k
-            );
-            lines.push((name, at.recall, Some(at.chance)));
+            numbers.push(Measured {
+                name: format!(
+                    "{} → {}, {}, recall@{}",
+                    row.query, row.item, row.truth, at.k
+                ),
+                value: at.recall,
+                range: at.interval,
+                chance: Some(at.chance),
+            });
         }
     }
-    lines
+    numbers
 }
 
 /// Numbers that some of the tables have, in the order in which they first appear.
 fn summary(parts: &[Measures]) -> Vec<Line> {
     let mut found: Vec<(String, Vec<f64>, Vec<f64>)> = Vec::new();
-    for (name, value, chance) in parts.iter().flat_map(lines) {
-        let place = found.iter().position(|(known, ..)| *known == name);
+    for number in parts.iter().flat_map(measured) {
+        let place = found.iter().position(|(known, ..)| *known == number.name);
         let place = place.unwrap_or_else(|| {
-            found.push((name, Vec::new(), Vec::new()));
+            found.push((number.name, Vec::new(), Vec::new()));
             found.len() - 1
         });
-        found[place].1.push(value);
-        found[place].2.extend(chance);
+        found[place].1.push(number.value);
+        found[place].2.extend(number.chance);
     }
     let line = |(name, values, chances): (String, Vec<f64>, Vec<f64>)| {
         Some(Line {

@@ -19,6 +19,11 @@ pub fn small() -> Table {
         groups: ["ann", "ann", "bob", "bob"].map(str::to_owned).to_vec(),
         seconds: vec![5.0, 5.0, 3.0, 2.0],
         classes: vec![class("walk", [1.0, 0.0]), class("rest", [0.0, 1.0])],
+        class_groups: vec![ClassGroup {
+            name: "feet".to_owned(),
+            of: "a".to_owned(),
+            classes: vec![0],
+        }],
         anchors: Some(Anchors {
             sense: Modality::Depth,
             rows: vec![1.0, 0.2, 0.1, 1.0],
@@ -48,6 +53,7 @@ fn a_table_reads_back_as_written() {
     assert_eq!(Table::read(&path).unwrap(), small());
     let bare = Table {
         classes: vec![],
+        class_groups: vec![],
         anchors: None,
         labels: vec![None; 4],
         also: vec![],
