@@ -5,6 +5,10 @@
 //! `LogisticRegression(C=C)`; of two classes, for which it fits a single vector, the one with `C`
 //! doubled. The optimum is unique but for a constant added to all intercepts, so how it is found
 //! does not matter as long as it is found: Newton's method, each step solved by conjugate gradients.
+//! Nearly all of the time goes into two products of matrices for each of those.
+
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView2};
 
 use super::scores::dot;
 
@@ -33,11 +37,18 @@ impl Probe {
     pub fn fit(x: &[&[f64]], labels: &[usize], classes: usize, strength: f64) -> Self {
         assert_eq!(x.len(), labels.len(), "labels");
         assert!(labels.iter().all(|&label| label < classes), "classes");
+        let width = x.first().map_or(0, |row| row.len()) + 1;
+        let mut rows = Array2::ones([x.len(), width]);
+        for (mut row, values) in rows.rows_mut().into_iter().zip(x) {
+            row.iter_mut()
+                .zip(*values)
+                .for_each(|(to, value)| *to = *value);
+        }
         let problem = Problem {
-            x,
+            x: rows,
             labels,
             classes,
-            width: x.first().map_or(0, |row| row.len()) + 1,
+            width,
             strength,
         };
         let mut point = vec![0.0; classes * problem.width];
@@ -75,7 +86,8 @@ impl Probe {
 
 /// What is minimised.
 struct Problem<'a> {
-    x: &'a [&'a [f64]],
+    /// A one behind each row, which the intercepts weigh.
+    x: Array2<f64>,
     labels: &'a [usize],
     classes: usize,
     width: usize,
@@ -99,12 +111,20 @@ fn softmax(scores: &mut [f64]) -> f64 {
     peak + sum.ln()
 }
 
+/// Numbers as rows of a width that divides them.
+fn matrix(width: usize, values: &[f64]) -> ArrayView2<'_, f64> {
+    let rows = values.len() / width;
+    #[expect(clippy::expect_used, reason = "all of them are rows of this width")]
+    ArrayView2::from_shape([rows, width], values).expect("whole rows")
+}
+
 impl Problem<'_> {
     /// What each class's weights give for each row: a row of classes a row of `x`.
     fn scores(&self, point: &[f64]) -> Vec<f64> {
-        let classes = || point.chunks_exact(self.width);
-        let row = |row: &&[f64]| classes().map(|weights| affine(weights, row)).collect();
-        self.x.iter().flat_map(|x| -> Vec<f64> { row(x) }).collect()
+        let mut scores = Array2::zeros([self.x.nrows(), self.classes]);
+        let point = matrix(self.width, point);
+        general_mat_mul(1.0, &self.x, &point.t(), 0.0, &mut scores);
+        scores.into_raw_vec_and_offset().0
     }
 
     fn shares(&self, point: &[f64]) -> Vec<f64> {
@@ -132,23 +152,11 @@ impl Problem<'_> {
     /// `C` times the sum over rows of `factor` (a number a class) times (row, 1), plus the weights
     /// of `point` without its intercepts.
     fn pull_back(&self, point: &[f64], factors: &[f64]) -> Vec<f64> {
-        let mut out = vec![0.0; point.len()];
-        for (row, factors) in self.x.iter().zip(factors.chunks_exact(self.classes)) {
-            for (sums, factor) in out.chunks_exact_mut(self.width).zip(factors) {
-                let factor = factor * self.strength;
-                for (sum, value) in sums.iter_mut().zip(*row) {
-                    *sum += factor * value;
-                }
-                sums[row.len()] += factor;
-            }
-        }
-        let classes = out.chunks_exact_mut(self.width);
-        for (sums, weights) in classes.zip(point.chunks_exact(self.width)) {
-            for (sum, weight) in sums.iter_mut().zip(&weights[..self.width - 1]) {
-                *sum += weight;
-            }
-        }
-        out
+        let mut out = matrix(self.width, point).to_owned();
+        out.column_mut(self.width - 1).fill(0.0);
+        let factors = matrix(self.classes, factors);
+        general_mat_mul(self.strength, &factors.t(), &self.x, 1.0, &mut out);
+        out.into_raw_vec_and_offset().0
     }
 
     fn gradient(&self, point: &[f64], shares: &[f64]) -> Vec<f64> {
