@@ -23,18 +23,27 @@ pub struct Probe {
     rows: Vec<f64>,
 }
 
-/// Largest entry of the gradient, over `C`, at which the optimum is found.
-const GRADIENT: f64 = 1e-11;
+/// Largest entry of the gradient, over `C`, at which the optimum is found to the last digits.
+#[cfg(test)]
+pub const EXACTLY: f64 = 1e-11;
+/// That at which it is found well enough to name by: shares of classes are then right to six digits.
+pub const TO_NAME: f64 = 1e-7;
 /// Newton steps; the quadratic end takes five or so.
 const STEPS: usize = 100;
 
 impl Probe {
-    /// Fits rows with their labels, each below `classes`.
+    /// Fits rows with their labels, each below `classes`, until the gradient is so small.
     ///
     /// # Panics
     ///
     /// If there is not a label a row, or one is no class.
-    pub fn fit(x: &[&[f64]], labels: &[usize], classes: usize, strength: f64) -> Self {
+    pub fn fit(
+        x: &[&[f64]],
+        labels: &[usize],
+        classes: usize,
+        strength: f64,
+        gradient: f64,
+    ) -> Self {
         assert_eq!(x.len(), labels.len(), "labels");
         assert!(labels.iter().all(|&label| label < classes), "classes");
         let width = x.first().map_or(0, |row| row.len()) + 1;
@@ -54,16 +63,16 @@ impl Probe {
         let mut point = vec![0.0; classes * problem.width];
         for _ in 0..STEPS {
             let shares = problem.shares(&point);
-            let gradient = problem.gradient(&point, &shares);
-            let largest = gradient.iter().fold(0.0f64, |max, g| max.max(g.abs()));
-            if largest <= GRADIENT * strength.max(1.0) {
+            let slopes = problem.gradient(&point, &shares);
+            let largest = slopes.iter().fold(0.0f64, |max, g| max.max(g.abs()));
+            if largest <= gradient * strength.max(1.0) {
                 break;
             }
             // Far from the optimum a rough step does as well; near it the steps get exact, so that
             // the error is squared each time.
             let exactness = (largest / strength).clamp(1e-12, 0.1);
-            let step = problem.newton_step(&shares, &gradient, exactness);
-            problem.descend(&mut point, &step, dot(&gradient, &step));
+            let step = problem.newton_step(&shares, &slopes, exactness);
+            problem.descend(&mut point, &step, dot(&slopes, &step));
         }
         Self {
             width: problem.width,

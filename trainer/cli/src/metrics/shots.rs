@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::Rows;
-use super::probe::Probe;
+use super::probe::{Probe, TO_NAME};
 
 /// Examples of a class that are reported.
 pub const SHOTS: [usize; 5] = [1, 2, 4, 8, 16];
@@ -85,7 +85,7 @@ pub fn draw(labelled: &Labelled, classes: usize, shots: usize, seed: u64) -> Opt
     }
     let x: Vec<&[f64]> = taught.iter().map(|&(i, _)| labelled.rows.row(i)).collect();
     let labels: Vec<usize> = taught.iter().filter_map(|&(_, c)| place(c)).collect();
-    let probe = Probe::fit(&x, &labels, known.len(), STRENGTH);
+    let probe = Probe::fit(&x, &labels, known.len(), STRENGTH, TO_NAME);
     let right = tested
         .iter()
         .filter(|&&(row, class)| probe.name(labelled.rows.row(row)) == Some(class))

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::arithmetic::{Gallery, Query};
 use super::interval::{Spread, bootstrap, quantile, wilson};
 use super::naming::share;
-use super::probe::Probe;
+use super::probe::{EXACTLY, Probe};
 use super::projection::Projection;
 use super::retrieval::{DEPTHS, chance_at, ranks, recall_at};
 use super::shots::{Labelled, draw, draws};
@@ -167,7 +167,7 @@ fn a_probe_is_at_the_optimum_that_scikit_learn_finds() {
         let x: Vec<&[f64]> = (0..x.len()).map(|i| x.row(i)).collect();
         let classes = case["classes"].as_u64().unwrap() as usize;
         let strength = case["strength"].as_f64().unwrap();
-        let probe = Probe::fit(&x, &places(&case["labels"]), classes, strength);
+        let probe = Probe::fit(&x, &places(&case["labels"]), classes, strength, EXACTLY);
         for (i, expected) in case["probabilities"].as_array().unwrap().iter().enumerate() {
             let scores = probe.scores(new.row(i));
             let sum: f64 = scores.iter().map(|score| score.exp()).sum();

@@ -8,7 +8,7 @@ use super::target::{Outcome, Verdict};
 
 /// Targets, a row each, and below the rows what is known of those that fell short.
 pub fn targets(targets: &[Outcome]) -> Markup {
-    let short: Vec<&Outcome> = targets.iter().filter(|target| has_story(target)).collect();
+    let short: Vec<&Outcome> = targets.iter().filter(|target| target.has_story()).collect();
     html! {
         div.card {
             p.caption {
@@ -29,11 +29,6 @@ pub fn targets(targets: &[Outcome]) -> Markup {
             }
         }
     }
-}
-
-fn has_story(target: &Outcome) -> bool {
-    let told = !target.tried.is_empty() || target.wants.is_some() || !target.beside.is_empty();
-    told && target.verdict != Verdict::Goal
 }
 
 fn row(target: &Outcome) -> Markup {

@@ -2,7 +2,7 @@
 
 use super::measure::{AT_RECALL, Number, ZeroShot};
 use super::summary::{Experiment, Report};
-use super::target::{Outcome, Verdict};
+use super::target::Outcome;
 
 /// Classes that have a row each, where there are no more; else the page alone has them.
 const MOST_CLASSES: usize = 24;
@@ -71,9 +71,7 @@ fn targets(targets: &[Outcome]) -> String {
         );
     }
     for target in targets {
-        let short = !matches!(target.verdict, Verdict::Goal);
-        let told = !target.tried.is_empty() || target.wants.is_some() || !target.beside.is_empty();
-        if short && told {
+        if target.has_story() {
             text += &format!(
                 "\n**{}**: {}.",
                 escaped(&target.what),

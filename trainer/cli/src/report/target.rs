@@ -122,8 +122,15 @@ impl Outcome {
     pub fn says(&self, value: f64) -> String {
         match self.times_chance {
             true => format!("{value:.1} × chance"),
+            false if value.abs() >= 1000.0 => format!("{value:.0}"),
             false => format!("{value:.3}"),
         }
+    }
+
+    /// Whether something is missing, and something is known of it.
+    pub fn has_story(&self) -> bool {
+        let told = !self.tried.is_empty() || self.wants.is_some() || !self.beside.is_empty();
+        told && !matches!(self.verdict, Verdict::Goal | Verdict::Unmeasured)
     }
 
     /// What came of it, in a few words.
