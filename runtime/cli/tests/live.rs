@@ -4,7 +4,6 @@
 
 mod tiny;
 
-#[allow(dead_code, reason = "tests of services use the rest")]
 mod running;
 
 use std::fs::File;
