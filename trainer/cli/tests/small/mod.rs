@@ -1,5 +1,6 @@
 //! A data set, a recipe and words, all made up and small, and the program run on them.
 #![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
