@@ -1,6 +1,6 @@
 //! Naming within groups of classes, over all tables of an experiment.
 
-use super::measure::{Basis, ClassGroup, Number, Options};
+use super::measure::{ClassGroup, Number, Options};
 use super::prepared::Prepared;
 use crate::metrics::interval::{bootstrap, wilson};
 use crate::metrics::naming::share;
@@ -83,17 +83,7 @@ fn class_group(
         let value = values[i]?;
         let count = if belongs { samples } else { others } as f64;
         let by_samples = wilson(value * count, count);
-        Some(Number {
-            name,
-            value,
-            chance,
-            interval: intervals[i].or(by_samples),
-            basis: match (intervals[i], by_samples) {
-                (Some(_), _) => Some(Basis::Groups),
-                (None, Some(_)) => Some(Basis::Samples),
-                (None, None) => None,
-            },
-        })
+        Some(Number::new(name, value, chance, intervals[i], by_samples))
     };
     // One thing to be noticed among others; without others there is nothing to tell it from.
     let numbers = if others > 0 { 0..4 } else { 0..2 };

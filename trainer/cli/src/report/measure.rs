@@ -84,6 +84,29 @@ pub struct Number {
     pub basis: Option<Basis>,
 }
 
+impl Number {
+    /// A number with the interval over groups, if there is one, or else that over samples.
+    pub fn new(
+        name: &'static str,
+        value: f64,
+        chance: f64,
+        by_groups: Option<Interval>,
+        by_samples: Option<Interval>,
+    ) -> Self {
+        Self {
+            name,
+            value,
+            chance,
+            interval: by_groups.or(by_samples),
+            basis: match (by_groups, by_samples) {
+                (Some(_), _) => Some(Basis::Groups),
+                (None, Some(_)) => Some(Basis::Samples),
+                (None, None) => None,
+            },
+        }
+    }
+}
+
 /// How an interval was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -5,8 +5,8 @@ use rand_chacha::ChaCha8Rng;
 use sensorium_engine::calibrate::poisson;
 
 use super::measure::{
-    AT_RECALL, AtDepth, Basis, Class, Curves, FalseAlarms, FewShot, Group, Map, Measures, Number,
-    Options, Point, Retrieval, ZeroShot,
+    AT_RECALL, AtDepth, Class, Curves, FalseAlarms, FewShot, Group, Map, Measures, Number, Options,
+    Point, Retrieval, ZeroShot,
 };
 use super::sum::{Arithmetic, Side, arithmetic};
 use crate::metrics::arithmetic::Gallery;
@@ -189,17 +189,13 @@ impl<'a> Prepared<'a> {
             let by_samples = (i < 2)
                 .then(|| wilson(value * n as f64, n as f64))
                 .flatten();
-            Some(Number {
-                name: names[i],
+            Some(Number::new(
+                names[i],
                 value,
-                chance: chances[i],
-                interval: intervals[i].or(by_samples),
-                basis: match (intervals[i], by_samples) {
-                    (Some(_), _) => Some(Basis::Groups),
-                    (None, Some(_)) => Some(Basis::Samples),
-                    (None, None) => None,
-                },
-            })
+                chances[i],
+                intervals[i],
+                by_samples,
+            ))
         });
         // With five classes or fewer, all are among the top five.
         let numbers = numbers.filter(|number| number.name != "top-5" || classes > 5);
