@@ -14,6 +14,7 @@ use rayon::prelude::*;
 
 use crate::linear::{Matrix, PARTS, product, sum_of_parts};
 
+mod depthwise;
 pub mod reference;
 
 /// Sizes of a convolution. Sides, kernels, strides and padding are `[height, width]`.
@@ -111,56 +112,75 @@ impl Conv {
         (first..end, (first * stride + tap).saturating_sub(padding))
     }
 
-    /// Walks over the taps of one channel: for each place of the kernel and each row of results, its
-    /// number, results, and where the first of them sees the input.
-    fn for_each_row(&self, mut visit: impl FnMut(usize, Range<usize>, usize)) {
+    /// Numbers of a channel of an input, and of a result.
+    fn areas(&self) -> [usize; 2] {
+        [self.input, self.output()].map(|sides| sides[0] * sides[1])
+    }
+
+    /// For each place of the kernel and each row of results, what of one channel they see.
+    fn rows(&self) -> Vec<Row> {
         let [_, width] = self.output();
+        let mut all = Vec::new();
         for down in 0..self.kernel[0] {
             let (rows, first_row) = self.seen(0, down);
             for across in 0..self.kernel[1] {
                 let (columns, first_column) = self.seen(1, across);
-                let tap = down * self.kernel[1] + across;
                 for (row, number) in rows.clone().zip(0..) {
-                    let seen = (first_row + number * self.stride[0]) * self.input[1] + first_column;
-                    visit(
-                        tap,
-                        row * width + columns.start..row * width + columns.end,
-                        seen,
-                    );
+                    let seen_row = first_row + number * self.stride[0];
+                    all.push(Row {
+                        tap: down * self.kernel[1] + across,
+                        places: row * width + columns.start..row * width + columns.end,
+                        seen: seen_row * self.input[1] + first_column,
+                    });
                 }
             }
         }
+        all
     }
 
     /// The patches of some channels as columns, `[channels x kernel, results]`; what lies in the
     /// padding is left as it is, 0.
-    fn lay_out(&self, channels: &[f32], columns: &mut [f32]) {
-        let area = self.input[0] * self.input[1];
+    fn lay_out(&self, rows: &[Row], channels: &[f32], columns: &mut [f32]) {
+        let [area, len] = self.areas();
         let taps = self.kernel[0] * self.kernel[1];
-        let len = self.output().iter().product::<usize>();
         let channels = channels.chunks_exact(area);
         for (channel, columns) in channels.zip(columns.chunks_exact_mut(taps * len)) {
-            self.for_each_row(|tap, places, seen| {
-                let to = &mut columns[tap * len..][places];
-                copy(to, &channel[seen..], self.stride[1]);
-            });
+            for row in rows {
+                let to = &mut columns[row.tap * len..][row.places.clone()];
+                copy(to, &channel[row.seen..], self.stride[1]);
+            }
         }
     }
 
     /// Adds columns to the channels that they were laid out from.
-    fn gather(&self, columns: &[f32], channels: &mut [f32]) {
-        let area = self.input[0] * self.input[1];
+    fn gather(&self, rows: &[Row], columns: &[f32], channels: &mut [f32]) {
+        let [area, len] = self.areas();
         let taps = self.kernel[0] * self.kernel[1];
-        let len = self.output().iter().product::<usize>();
         let channels = channels.chunks_exact_mut(area);
         for (channel, columns) in channels.zip(columns.chunks_exact(taps * len)) {
-            self.for_each_row(|tap, places, seen| {
-                let from = &columns[tap * len..][places];
-                let to = channel[seen..].iter_mut().step_by(self.stride[1]);
-                to.zip(from).for_each(|(to, x)| *to += x);
-            });
+            for row in rows {
+                let from = &columns[row.tap * len..][row.places.clone()];
+                let to = &mut channel[row.seen..];
+                if self.stride[1] == 1 {
+                    to.iter_mut().zip(from).for_each(|(to, x)| *to += x);
+                } else {
+                    let to = to.iter_mut().step_by(self.stride[1]);
+                    to.zip(from).for_each(|(to, x)| *to += x);
+                }
+            }
         }
     }
+}
+
+/// A row of results of a channel, as it sees the input through one place of the kernel.
+#[derive(Debug, Clone)]
+struct Row {
+    /// The place of the kernel.
+    tap: usize,
+    /// The results.
+    places: Range<usize>,
+    /// Where the first of them sees the input.
+    seen: usize,
 }
 
 /// Copies every `stride`-th number.
@@ -184,17 +204,18 @@ pub fn forward_into(sizes: &Conv, x: &[f32], kernels: &[f32], y: &mut [f32]) {
     let inputs = x.par_chunks_exact(of_x.max(1));
     let results = y.par_chunks_exact_mut(of_y.max(1));
     let columns = || vec![0.0; columns_len(sizes)];
+    let rows = &sizes.rows();
     results
         .zip(inputs)
         .for_each_init(columns, |columns, (y, x)| {
             if sizes.is_depthwise() {
-                depthwise(sizes, x, kernels, y);
+                depthwise::forward(sizes, rows, x, kernels, y);
                 return;
             }
             let channels = x.chunks_exact(of_x / sizes.groups);
             let groups = channels.zip(kernels.chunks_exact(kernels.len() / sizes.groups));
             for (y, (x, kernels)) in y.chunks_exact_mut(of_y / sizes.groups).zip(groups) {
-                let columns = patches(sizes, x, columns);
+                let columns = patches(sizes, rows, x, columns);
                 let kernels = Matrix::new(kernels, sizes.patch());
                 product(kernels, columns, y, false);
             }
@@ -215,6 +236,7 @@ pub fn backward_into(
     of_x: Option<&mut [f32]>,
 ) -> Vec<f32> {
     let [of_input, of_y, of_kernels] = sizes.check(x, kernels, gradient);
+    let rows = &sizes.rows();
     if let Some(to) = of_x {
         assert_eq!(to.len(), x.len(), "conv: gradient of the inputs");
         let inputs = to.par_chunks_exact_mut(of_input.max(1));
@@ -223,7 +245,7 @@ pub fn backward_into(
         inputs
             .zip(gradients)
             .for_each_init(columns, |columns, (to, gradient)| {
-                backward_of_input(sizes, kernels, gradient, columns, to);
+                backward_of_input(sizes, rows, kernels, gradient, columns, to);
             });
     }
     let part_len = sizes.batch.div_ceil(PARTS);
@@ -235,7 +257,7 @@ pub fn backward_into(
             let inputs = x.chunks_exact(of_input).skip(part * part_len);
             let gradients = gradient.chunks_exact(of_y).skip(part * part_len);
             for (x, gradient) in inputs.zip(gradients).take(part_len) {
-                backward_of_kernels(sizes, x, gradient, &mut columns, to);
+                backward_of_kernels(sizes, rows, x, gradient, &mut columns, to);
             }
         },
     )
@@ -243,25 +265,17 @@ pub fn backward_into(
 
 fn backward_of_input(
     sizes: &Conv,
+    rows: &[Row],
     kernels: &[f32],
     gradient: &[f32],
     columns: &mut [f32],
     to: &mut [f32],
 ) {
-    let len = sizes.output().iter().product::<usize>();
     if sizes.is_depthwise() {
-        let area = sizes.input[0] * sizes.input[1];
-        let kernels = kernels.chunks_exact(sizes.patch());
-        let channels = to.chunks_exact_mut(area).zip(gradient.chunks_exact(len));
-        for ((to, gradient), kernel) in channels.zip(kernels) {
-            sizes.for_each_row(|tap, places, seen| {
-                let to = to[seen..].iter_mut().step_by(sizes.stride[1]);
-                let given = gradient[places].iter();
-                to.zip(given).for_each(|(to, g)| *to += g * kernel[tap]);
-            });
-        }
+        depthwise::backward_of_input(sizes, rows, kernels, gradient, to);
         return;
     }
+    let [_, len] = sizes.areas();
     let group = to.len() / sizes.groups;
     let of_group = sizes.to / sizes.groups;
     let gradients = gradient.chunks_exact(of_group * len);
@@ -273,37 +287,30 @@ fn backward_of_input(
             product(kernels, gradient, to, false);
         } else {
             product(kernels, gradient, columns, false);
-            sizes.gather(columns, to);
+            sizes.gather(rows, columns, to);
         }
     }
 }
 
 fn backward_of_kernels(
     sizes: &Conv,
+    rows: &[Row],
     x: &[f32],
     gradient: &[f32],
     columns: &mut [f32],
     to: &mut [f32],
 ) {
-    let len = sizes.output().iter().product::<usize>();
     if sizes.is_depthwise() {
-        let area = sizes.input[0] * sizes.input[1];
-        let channels = x.chunks_exact(area).zip(gradient.chunks_exact(len));
-        for ((x, gradient), to) in channels.zip(to.chunks_exact_mut(sizes.patch())) {
-            sizes.for_each_row(|tap, places, seen| {
-                let x = x[seen..].iter().step_by(sizes.stride[1]);
-                let products = x.zip(&gradient[places]).map(|(x, g)| x * g);
-                to[tap] += products.sum::<f32>();
-            });
-        }
+        depthwise::backward_of_kernels(sizes, rows, x, gradient, to);
         return;
     }
+    let [_, len] = sizes.areas();
     let of_group = sizes.to / sizes.groups;
     let inputs = x.chunks_exact(x.len() / sizes.groups);
     let gradients = gradient.chunks_exact(of_group * len);
     let groups = to.chunks_exact_mut(of_group * sizes.patch());
     for (to, (x, gradient)) in groups.zip(inputs.zip(gradients)) {
-        let columns = patches(sizes, x, columns);
+        let columns = patches(sizes, rows, x, columns);
         product(Matrix::new(gradient, len), columns.transpose(), to, true);
     }
 }
@@ -317,27 +324,11 @@ fn columns_len(sizes: &Conv) -> usize {
 }
 
 /// The patches of the channels of one group. What lies in the padding is never written, so it stays 0.
-fn patches<'a>(sizes: &Conv, x: &'a [f32], columns: &'a mut [f32]) -> Matrix<'a> {
-    let len = sizes.output().iter().product();
+fn patches<'a>(sizes: &Conv, rows: &[Row], x: &'a [f32], columns: &'a mut [f32]) -> Matrix<'a> {
+    let [_, len] = sizes.areas();
     if sizes.is_pointwise() {
         return Matrix::new(x, len);
     }
-    sizes.lay_out(x, columns);
+    sizes.lay_out(rows, x, columns);
     Matrix::new(columns, len)
-}
-
-fn depthwise(sizes: &Conv, x: &[f32], kernels: &[f32], y: &mut [f32]) {
-    let area = sizes.input[0] * sizes.input[1];
-    let len = sizes.output().iter().product::<usize>();
-    let kernels = kernels.chunks_exact(sizes.patch());
-    let channels = y.chunks_exact_mut(len).zip(x.chunks_exact(area));
-    for ((y, x), kernel) in channels.zip(kernels) {
-        sizes.for_each_row(|tap, places, seen| {
-            let x = x[seen..].iter().step_by(sizes.stride[1]);
-            y[places]
-                .iter_mut()
-                .zip(x)
-                .for_each(|(y, x)| *y += x * kernel[tap]);
-        });
-    }
 }
