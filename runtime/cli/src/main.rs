@@ -10,6 +10,7 @@ mod http;
 mod inputs;
 mod lasting;
 mod listen;
+mod named;
 mod notify;
 mod open;
 mod reload;

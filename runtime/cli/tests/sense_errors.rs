@@ -9,23 +9,26 @@ use std::process::Command;
 use sensorium_pack::npy::Array;
 use tiny::{Folder, distances, npy16, pgm, pgm16, png, tones, wav};
 
+/// What a command says of an input that it must refuse.
+fn error_of(command: &[&str], folder: &Folder, modality: &str, input: &[&str]) -> String {
+    let pack = folder.name("tiny.pack");
+    let shared = ["--pack", &pack, "--modality", modality];
+    let program = env!("CARGO_BIN_EXE_sensorium");
+    let args = [command, &shared, input].concat();
+    let output = Command::new(program).args(&args).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+    assert!(output.stdout.is_empty(), "{args:?} printed results");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
 /// What both commands say of an input that they must refuse.
 fn error(folder: &Folder, modality: &str, input: &[&str]) -> String {
-    let (pack, out) = (folder.name("tiny.pack"), folder.name("rows.npy"));
-    let shared = ["--pack", &pack, "--modality", modality];
-    let run = |command: &[&str]| {
-        let program = env!("CARGO_BIN_EXE_sensorium");
-        let args = [command, &shared, input].concat();
-        let output = Command::new(program).args(&args).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
-        assert!(output.stdout.is_empty(), "{args:?} printed results");
-        assert_eq!(said.lines().count(), 1, "{said}");
-        said
-    };
-    let said = run(&["embed", "--out", &out]);
+    let out = folder.name("rows.npy");
+    let said = error_of(&["embed", "--out", &out], folder, modality, input);
     assert!(!folder.path("rows.npy").exists());
-    assert_eq!(run(&["classify"]), said);
+    assert_eq!(error_of(&["classify"], folder, modality, input), said);
     said
 }
 
@@ -153,4 +156,26 @@ fn senses_that_the_pack_lacks() {
         said,
         "sensorium: pack tiny has no encoder for imu, it has audio, thermal, depth, image\n"
     );
+}
+
+#[test]
+fn labels_of_no_class_and_tables_of_no_labels() {
+    let folder = Folder::new();
+    folder.file("a.wav", wav(16_000, &[9; 8000]));
+    let said = |table: &str| {
+        let table = folder.file("labels.csv", table.as_bytes());
+        error_of(&["classify"], &folder, "audio", &["--labels", &table])
+    };
+    let no_class = said("file,label\na.wav,hum\n");
+    assert!(
+        no_class.contains("no label is the name or a label of a class; the first is \"hum\""),
+        "{no_class}"
+    );
+    let no_column = said("file,name\na.wav,low\n");
+    assert!(
+        no_column.contains("labels.csv\", line 1: no column label; the header is \"file,name\""),
+        "{no_column}"
+    );
+    let no_file = said("file,label\nb.wav,low\n");
+    assert!(no_file.contains("b.wav"), "{no_file}");
 }

@@ -92,6 +92,50 @@ fn sounds_are_named_at_any_rate() {
 }
 
 #[test]
+fn labelled_files_are_counted() {
+    let folder = Folder::new();
+    for (name, hz) in [("low.wav", 300.0), ("high.wav", 5000.0)] {
+        folder.file(name, wav(16_000, &tones(16_000, &[hz, hz])));
+    }
+    let table =
+        b"seconds,label,audio\n1,low,low.wav\n1,high,high.wav\n1,low,high.wav\n1,hum,low.wav\n";
+    let table = folder.file("labels.csv", table);
+    let pack = folder.name("tiny.pack");
+    let args = [
+        "classify",
+        "--pack",
+        &pack,
+        "--modality",
+        "audio",
+        "--labels",
+        &table,
+    ];
+    let lines = done(&[&args[..], &["--json"]].concat());
+    let lines: Vec<Value> = { lines.lines() }
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let [low, high, wrong, other, last] = &lines[..] else {
+        panic!("{lines:?}");
+    };
+    let labels = [low, high, wrong, other].map(|line| line["label"].as_str().unwrap());
+    assert_eq!(labels, ["low", "high", "low", "hum"]);
+    assert_eq!(last["labelled"], 3);
+    assert_eq!(last["other_labels"], 1);
+    assert_eq!(last["classes"], 2);
+    assert_eq!(last["top_1"], 2.0 / 3.0);
+    assert_eq!(last["top_5"], 1.0);
+    let told = done(&args);
+    let last = told.lines().last().unwrap();
+    assert!(
+        last.ends_with(
+            "2 of 3 named right (66.7 %), 3 among the best 5 (100.0 %), by chance 50.0 %; 1 more have a label \
+             of no class"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
 fn long_sounds_are_averaged_over_windows_and_short_ones_repeated() {
     let folder = Folder::new();
     let sound = |name: &str, samples: &[i16]| folder.file(name, wav(16_000, samples));

@@ -23,6 +23,7 @@ pub mod health;
 pub mod input;
 pub mod join;
 pub mod keys;
+pub mod labelled;
 pub mod ledger;
 pub mod pipeline;
 pub mod queue;

@@ -1,17 +1,22 @@
 //! `sensorium classify`
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use sensorium_core::score::best;
 use sensorium_engine::bank::Bank;
+use sensorium_engine::classes::Class;
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::event::rounded;
+use sensorium_engine::labelled::LabelledFile;
 use sensorium_engine::sink::bar;
 use serde_json::{Map, Value, json};
 
 use super::embed::{Embedded, SenseArgs};
+use crate::named::Named;
 use crate::sense::{each_in_its_space, load_classes, load_space, open_pack};
 
 /// What is said of scores for a sound in which nothing moves.
@@ -23,12 +28,13 @@ const SHOWN: usize = 3;
 /// Score files against classes: a line for each row of each input, and for each space.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example: sounds against the pack's own classes, then against yours\n  sensorium classify \
-    --modality audio a.wav b.flac\n  sensorium classify --modality audio --classes mine.toml a.wav --json"
+    after_help = "Example: sounds against the pack's own classes, then against yours, then how many of yours are \
+    named right\n  sensorium classify --modality audio a.wav b.flac\n  sensorium classify --modality audio \
+    --classes mine.toml a.wav --json\n  sensorium classify --modality audio --classes mine.toml --labels labels.csv"
 )]
 pub struct Args {
     /// Files of the sense: see --modality.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "labels")]
     input: Vec<PathBuf>,
     #[command(flatten)]
     sense: SenseArgs,
@@ -38,9 +44,14 @@ pub struct Args {
     /// Folder with the text model of the pack, for words that the pack does not know.
     #[arg(long, value_name = "DIR")]
     text_model: Option<PathBuf>,
+    /// Files and what is in them, to say last how many were named right: CSV with the columns label, and
+    /// file or the name of the sense. Paths count from its folder.
+    #[arg(long, value_name = "FILE.csv", conflicts_with = "input")]
+    labels: Option<PathBuf>,
     /// Print JSON lines: {"input": ..., "row": ..., "scores": {...}, "space": ..., "encoder": ...}, and
-    /// "note" where the scores say little; a line for each space that the pack has an encoder of the
-    /// sense in.
+    /// "note" where the scores say little, "label" with --labels; a line for each space that the pack has
+    /// an encoder of the sense in. With --labels a last one for each encoder: {"labelled": ...,
+    /// "other_labels": ..., "classes": ..., "top_1": ..., "top_5": ..., "space": ..., "encoder": ...}.
     #[arg(long)]
     json: bool,
 }
@@ -57,17 +68,45 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     };
     let banks = each_in_its_space(encoders.spaces(), |name| (name.to_owned(), bank(name)))?;
     let several = encoders.spaces().len() > 1;
+    let labelled = match &args.labels {
+        Some(path) => LabelledFile::table(path, args.sense.modality)?,
+        None => Vec::new(),
+    };
+    if let Some(first) = labelled.first() {
+        let mut classes = banks.iter().flat_map(|(_, bank)| bank.classes());
+        let is_class = |class: &Class| labelled.iter().any(|file| class.is_labelled(&file.label));
+        ensure!(
+            classes.any(is_class),
+            "{:?}: no label is the name or a label of a class; the first is {:?}",
+            args.labels.as_deref().unwrap_or(Path::new("")),
+            first.label
+        );
+    }
+    let listed = labelled.iter().map(|file| file.path.clone());
+    let inputs: Vec<PathBuf> = listed.chain(args.input.iter().cloned()).collect();
+    let mut named: BTreeMap<usize, Named> = BTreeMap::new();
     // All inputs are read before the first line, so that a bad one leaves nothing half-told.
-    for embedded in args.sense.embed(&encoders, &args.input)? {
+    for embedded in args.sense.embed(&encoders, &inputs)? {
         let encoder = &encoders.all()[embedded.encoder];
         let Some((_, bank)) = banks.iter().find(|(space, _)| space == encoder.space()) else {
             continue;
         };
         let scores = bank.scores(&embedded.embedding, encoder.scoring().temperature);
+        let label = labelled.get(embedded.place).map(|file| &*file.label);
+        if let Some(label) = label {
+            let named = named.entry(embedded.encoder).or_default();
+            named.compare(label, bank, &scores);
+        }
         if args.json {
-            write_json(&embedded, encoder, bank, &scores, out)?;
+            write_json(&embedded, label, encoder, bank, &scores, out)?;
         } else {
             write_line(&embedded, several.then_some(encoder), bank, &scores, out)?;
+        }
+    }
+    for (encoder, named) in named {
+        let encoder = &encoders.all()[encoder];
+        if let Some((_, bank)) = banks.iter().find(|(space, _)| space == encoder.space()) {
+            named.summarise(encoder, bank, args.json, out)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -75,6 +114,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 fn write_json(
     embedded: &Embedded,
+    label: Option<&str>,
     encoder: &Encoder,
     bank: &Bank,
     scores: &[f32],
@@ -94,6 +134,9 @@ fn write_json(
         "space": encoder.space(),
         "encoder": encoder.name(),
     });
+    if let Some(label) = label {
+        line["label"] = json!(label);
+    }
     if embedded.is_silent {
         line["note"] = json!(SILENT);
     }

@@ -72,6 +72,8 @@ pub struct SenseArgs {
 pub struct Embedded {
     /// The file.
     pub input: PathBuf,
+    /// Its place among the inputs.
+    pub place: usize,
     /// The row within it.
     pub row: usize,
     /// The place of its encoder among those of the sense.
@@ -104,7 +106,7 @@ impl SenseArgs {
             units: self.units,
         };
         let mut embedded = Vec::new();
-        for input in inputs {
+        for (place, input) in inputs.iter().enumerate() {
             let mut of_file = Vec::new();
             for encoder in encoders.for_file(input)? {
                 let file = encoders.all()[encoder].embed_file(input, recorded)?;
@@ -112,6 +114,7 @@ impl SenseArgs {
                 let rows = rows.into_iter().enumerate();
                 of_file.extend(rows.map(|(row, embedding)| Embedded {
                     input: input.clone(),
+                    place,
                     row,
                     encoder,
                     embedding,
