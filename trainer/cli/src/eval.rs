@@ -107,6 +107,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         recipe.reword(&classes, path)?;
         anchor.learn(&recipe.classes, args.text_model.as_deref())?;
     }
+    ensure!(
+        facts.measured_by.is_none(),
+        "{:?} learned from all there is; its figures are those of the training that it was measured by",
+        args.run
+    );
     let trunk = recipe.trunk.as_ref().map(|_| run.path(TRUNK));
     let samples = Samples::open(&recipe, &args.data, trunk.as_deref(), &args.cache_folder())?;
     let split = samples.split(&recipe.split, facts.fold)?;

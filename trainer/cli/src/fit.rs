@@ -22,6 +22,7 @@ use crate::run::{Facts, RunDir, TRUNK};
 use crate::samples::Samples;
 
 mod device;
+mod everything;
 mod mixture;
 mod picture;
 pub mod schedule;
@@ -30,6 +31,7 @@ mod target;
 pub mod train;
 
 use device::Device;
+use everything::Measured;
 use mixture::Mixtures;
 pub use picture::Pictures;
 use target::Targets;
@@ -42,6 +44,7 @@ use train::Training;
 ///
 /// Example: sensorium-train fit trainer/recipes/imu-hapt.toml --data DIR
 ///   --anchor trainer/recipes/imu-hapt.anchor.safetensors --out run
+/// The encoder to be used, once that one is measured: the same with --measured-by run --out run-all
 /// Of sound, taught by an imported tagger: sensorium-train fit trainer/recipes/sense-1/sound.toml
 ///   --data DIR --text-model minilm --teacher mn04.pack --out run
 #[derive(Debug, clap::Args)]
@@ -104,6 +107,10 @@ pub struct Args {
     /// choices that must not be made on them.
     #[arg(long, value_name = "I/N", value_parser = parse_fold)]
     fold: Option<(usize, usize)>,
+    /// Learn from all there is, also from what this training by the same recipe held out: for an encoder to be
+    /// used, of which nothing can be measured any more. Its figures are those of that training.
+    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["hold_out", "fold"])]
+    measured_by: Option<PathBuf>,
     /// Train anew even if the folder holds a part of the same training.
     #[arg(long)]
     restart: bool,
@@ -152,6 +159,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "has no use"
         }
     );
+    let copy = recipe::read(&args.recipe)?.into_bytes();
+    let measured = args.measured_by.as_deref();
+    let measured = measured.map(|path| Measured::open(path, &recipe, &copy));
+    let measured = measured.transpose()?;
     let anchor = words(args, &recipe)?;
     let first = args
         .from
@@ -181,6 +192,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let trunk = trunk.transpose()?;
     let samples = Samples::open(&recipe, &args.data, trunk.as_deref(), &cache_folder(args))?;
     let mut split = samples.split(&recipe.split, args.fold)?;
+    if measured.is_some() {
+        everything::join(&mut split);
+    }
     split
         .leave_out(&args.leave_out, |item| &samples.items()[item].group)
         .context("--leave-out")?;
@@ -205,7 +219,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let epochs = args.epochs.map_or(recipe.training.epochs, |n| n as usize);
-    let copy = recipe::read(&args.recipe)?.into_bytes();
     let anchor_bytes = anchor.to_weights()?.to_bytes()?;
     let facts = facts(
         args,
@@ -218,6 +231,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         },
         device,
         first.as_ref().map(|(_, digest)| digest.clone()),
+        measured.as_ref().map(Measured::facts),
     );
     let mut files: Vec<(&str, &[u8])> = vec![
         ("recipe.toml", &copy),
@@ -250,6 +264,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         epochs,
     };
     let status = fit.on(device)?;
+    if let Some(measured) = measured.filter(|_| status == ExitCode::SUCCESS) {
+        measured.tell(&run)?;
+    }
     let broken = samples.tally.broken();
     if broken.broken > 0 {
         eprintln!("{broken}");
@@ -486,6 +503,7 @@ fn facts(
     space: Option<&dyn AnchorSpace>,
     device: Device,
     from: Option<String>,
+    measured_by: Option<&Facts>,
 ) -> Facts {
     let name = |path: &Path| {
         path.file_name()
@@ -517,6 +535,9 @@ fn facts(
     for class in &args.unseen {
         command.push_str(&format!(" --unseen {class:?}"));
     }
+    if let Some(measured_by) = &args.measured_by {
+        command.push_str(&format!(" --measured-by {}", name(measured_by)));
+    }
     Facts {
         command,
         seed: args.seed,
@@ -531,5 +552,6 @@ fn facts(
         held_out_groups: split.held_out_groups.clone(),
         training_samples: split.training.len(),
         held_out_samples: split.held_out.len(),
+        measured_by: measured_by.cloned().map(Box::new),
     }
 }

@@ -457,17 +457,28 @@ pub fn add_words(writer: &mut PackWriter, name: &str, anchor: &Anchor) -> anyhow
 /// Most people, speakers or sequences that are named one by one.
 const MAX_NAMED: usize = 20;
 
-fn provenance(recipe: &Recipe, facts: &Facts, report: &Report) -> Provenance {
-    let mut split = match facts.held_out_groups.len() {
+/// How the data were divided, in plain words.
+fn division(facts: &Facts) -> String {
+    let (training, samples) = (facts.training_groups.len(), facts.training_samples);
+    if let Some(measured_by) = &facts.measured_by {
+        return format!(
+            "nothing held out, {training} groups trained on ({samples} samples); the figures are of a training by \
+             the same recipe with {}",
+            division(measured_by)
+        );
+    }
+    let held_out = match facts.held_out_groups.len() {
         count @ 0..=MAX_NAMED => format!("{count} groups {:?} held out", facts.held_out_groups),
         count => format!("{count} groups held out"),
     };
-    split.push_str(&format!(
-        " ({} samples), {} others trained on ({} samples)",
-        facts.held_out_samples,
-        facts.training_groups.len(),
-        facts.training_samples
-    ));
+    let held_out_samples = facts.held_out_samples;
+    format!(
+        "{held_out} ({held_out_samples} samples), {training} others trained on ({samples} samples)"
+    )
+}
+
+fn provenance(recipe: &Recipe, facts: &Facts, report: &Report) -> Provenance {
+    let mut split = division(facts);
     if let Some((fold, folds)) = facts.fold {
         split.push_str(&format!(
             "; an inner fold, {fold} of {folds}, of the recipe's training groups"

@@ -64,6 +64,9 @@ pub struct Facts {
     pub training_samples: usize,
     /// Samples of the held-out groups.
     pub held_out_samples: usize,
+    /// If nothing was held out: the training by the same recipe whose figures stand for this one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_by: Option<Box<Facts>>,
 }
 
 /// The trunk of an encoder.

@@ -203,6 +203,53 @@ fn a_class_left_out_is_reported_as_unseen_and_a_fold_is_kept_apart() {
 }
 
 #[test]
+fn what_was_held_out_is_learned_from_once_it_is_measured() {
+    let small = Small::new();
+    fit(&small, "run", "--epochs 2");
+    let all = "fit @r.toml --data @ --anchor @a.safetensors --out @all --measured-by @run";
+    assert!(small.error(all).contains("run `eval` first"));
+    small.ok("eval @run --data @ --quantize int8");
+    fit(&small, "all", "--epochs 2 --measured-by @run");
+    let read = |file: &str| String::from_utf8(bytes(&small.path(file))).unwrap();
+    let facts = read("all/run.json");
+    let samples = [read("run/run.json"), facts.clone()].map(|facts| {
+        let facts: serde_json::Value = serde_json::from_str(&facts).unwrap();
+        let count = |key: &str| facts[key].as_u64().unwrap();
+        (count("training_samples"), count("held_out_samples"))
+    });
+    assert_eq!(samples, [(72, 24), (96, 0)], "{facts}");
+    assert_eq!(read("all/eval.json"), read("run/eval.json"));
+    assert_eq!(read("all/eval-int8.json"), read("run/eval-int8.json"));
+    assert!(read("all/metrics.jsonl").contains("\"held_out_accuracy\":null"));
+    let weights = |run: &str| bytes(&small.path(&format!("{run}/checkpoint.safetensors")));
+    assert!(weights("all") != weights("run"));
+    assert!(
+        small.error("eval @all --data @").contains(
+            "all\" learned from all there is; its figures are those of the training that"
+        )
+    );
+    assert!(
+        small
+            .error(&all.replace("@all --measured-by @run", "@x --measured-by @all"))
+            .contains("it held nothing out")
+    );
+    small.ok("pack @all --out @p.pack");
+    let pack = Pack::from_bytes(&bytes(&small.path("p.pack"))).unwrap();
+    let split = &pack.manifest().provenance[0].split;
+    assert_eq!(
+        split,
+        "nothing held out, 4 groups trained on (96 samples); the figures are of a training by the same recipe \
+         with 1 groups [\"4\"] held out (24 samples), 3 others trained on (72 samples)"
+    );
+    std::fs::write(
+        small.path("r.toml"),
+        RECIPE.replace("epochs", "# more\nepochs"),
+    )
+    .unwrap();
+    assert!(small.error(all).contains("it is of another recipe"));
+}
+
+#[test]
 fn what_is_wrong_is_said_in_one_line() {
     let small = Small::new();
     let command = "fit @r.toml --data @ --anchor @a.safetensors --out @run";

@@ -71,7 +71,8 @@ struct EpochMetrics {
     loss: f64,
     gradient_norm: f64,
     learning_rate: f64,
-    held_out_accuracy: f64,
+    /// None where nothing is held out.
+    held_out_accuracy: Option<f64>,
     seconds: f64,
     samples_per_s: f64,
 }
@@ -149,14 +150,12 @@ impl<B: Differentiable> Training<'_, B> {
                 samples_per_s: ((steps - first) * config.batch) as f64 / seconds,
             };
             bar.suspend(|| {
+                let held_out = line.held_out_accuracy;
+                let held_out =
+                    held_out.map_or_else(String::new, |share| format!(", held out {share:.4}"));
                 eprintln!(
-                    "epoch {}/{}: loss {:.4}, gradient {:.2}, held out {:.4}, {:.1} s",
-                    line.epoch,
-                    self.epochs,
-                    line.loss,
-                    line.gradient_norm,
-                    line.held_out_accuracy,
-                    line.seconds
+                    "epoch {}/{}: loss {:.4}, gradient {:.2}{held_out}, {:.1} s",
+                    line.epoch, self.epochs, line.loss, line.gradient_norm, line.seconds
                 );
             });
             let mut metrics = std::mem::take(&mut state.progress.metrics);
@@ -275,9 +274,13 @@ impl<B: Differentiable> Training<'_, B> {
     }
 
     /// Only to watch: no epoch is chosen by it, the last one is kept.
-    fn accuracy(&self, encoder: &Tower<B>) -> anyhow::Result<f64> {
+    fn accuracy(&self, encoder: &Tower<B>) -> anyhow::Result<Option<f64>> {
+        if self.split.held_out.is_empty() {
+            return Ok(None);
+        }
         let embedded = eval::embed(&encoder.valid(), self.samples, &self.split.held_out)?;
-        Ok(Predictions::new(self.recipe, self.anchor, self.samples, &embedded)?.accuracy())
+        let predictions = Predictions::new(self.recipe, self.anchor, self.samples, &embedded)?;
+        Ok(Some(predictions.accuracy()))
     }
 
     /// What others read: the weights, and a line an epoch.
