@@ -176,6 +176,12 @@ fn labels_of_no_class_and_tables_of_no_labels() {
         no_column.contains("labels.csv\", line 1: no column label; the header is \"file,name\""),
         "{no_column}"
     );
+    let gone = folder.name("gone.csv");
+    let gone = error_of(&["classify"], &folder, "audio", &["--labels", &gone]);
+    assert!(
+        gone.contains("cannot open") && gone.contains("gone.csv"),
+        "{gone}"
+    );
     let no_file = said("file,label\nb.wav,low\n");
     assert!(no_file.contains("b.wav"), "{no_file}");
 }

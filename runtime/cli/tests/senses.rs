@@ -42,8 +42,8 @@ fn embed(folder: &Folder, modality: &str, inputs: &[&str]) -> Vec<Vec<f32>> {
     rows.rows().map(<[f32]>::to_vec).collect()
 }
 
-/// The scores of each input, in order.
-fn classify(folder: &Folder, modality: &str, inputs: &[&str]) -> Vec<Value> {
+/// The lines of `classify --json`.
+fn classified(folder: &Folder, modality: &str, inputs: &[&str]) -> Vec<Value> {
     let pack = folder.name("tiny.pack");
     let args = [
         "classify",
@@ -54,11 +54,14 @@ fn classify(folder: &Folder, modality: &str, inputs: &[&str]) -> Vec<Value> {
         "--json",
     ];
     let lines = done(&[&args[..], inputs].concat());
-    let parse = |line: &str| serde_json::from_str::<Value>(line).unwrap();
-    lines
-        .lines()
-        .map(|line| parse(line)["scores"].clone())
-        .collect()
+    let parse = |line: &str| serde_json::from_str(line).unwrap();
+    lines.lines().map(parse).collect()
+}
+
+/// The scores of each input, in order.
+fn classify(folder: &Folder, modality: &str, inputs: &[&str]) -> Vec<Value> {
+    let lines = classified(folder, modality, inputs).into_iter();
+    lines.map(|line| line["scores"].clone()).collect()
 }
 
 fn best(scores: &Value) -> &str {
@@ -100,20 +103,7 @@ fn labelled_files_are_counted() {
     let table =
         b"seconds,label,audio\n1,low,low.wav\n1,high,high.wav\n1,low,high.wav\n1,hum,low.wav\n";
     let table = folder.file("labels.csv", table);
-    let pack = folder.name("tiny.pack");
-    let args = [
-        "classify",
-        "--pack",
-        &pack,
-        "--modality",
-        "audio",
-        "--labels",
-        &table,
-    ];
-    let lines = done(&[&args[..], &["--json"]].concat());
-    let lines: Vec<Value> = { lines.lines() }
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = classified(&folder, "audio", &["--labels", &table]);
     let [low, high, wrong, other, last] = &lines[..] else {
         panic!("{lines:?}");
     };
@@ -124,7 +114,9 @@ fn labelled_files_are_counted() {
     assert_eq!(last["classes"], 2);
     assert_eq!(last["top_1"], 2.0 / 3.0);
     assert_eq!(last["top_5"], 1.0);
-    let told = done(&args);
+    let pack = folder.name("tiny.pack");
+    let sense = ["--pack", &pack, "--modality", "audio"];
+    let told = done(&[&["classify", "--labels", &table], &sense[..]].concat());
     let last = told.lines().last().unwrap();
     assert!(
         last.ends_with(
@@ -170,13 +162,7 @@ fn silence_is_a_sound() {
     assert_eq!(embed(&folder, "audio", &[&silent]).len(), 1);
     // It has scores, and whoever reads them is told.
     let tone = folder.file("tone.wav", wav(16_000, &tones(16_000, &[300.0, 300.0])));
-    let pack = folder.name("tiny.pack");
-    let args = ["classify", "--pack", &pack, "--modality", "audio", "--json"];
-    let lines = done(&[&args[..], &[&silent, &tone]].concat());
-    let lines: Vec<Value> = lines
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = classified(&folder, "audio", &[&silent, &tone]);
     assert_eq!(lines[0]["note"], "the sound is silent");
     assert_eq!(lines[0]["scores"].as_object().unwrap().len(), 2);
     assert_eq!(lines[1].get("note"), None);

@@ -8,6 +8,7 @@
 //! The first line names the columns: `label`, and `file` or the name of the sense. Other columns are not
 //! read. Paths count from the folder of the table.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -33,7 +34,15 @@ pub struct LabelledFile {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LabelledError {
-    /// The rows cannot be read: no file, bytes that are not text, or rows of different lengths.
+    /// The file cannot be opened.
+    #[error("cannot open {path:?}")]
+    Open {
+        /// The table.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The rows cannot be read: bytes that are not text, or rows of different lengths.
     #[error("{path:?} is not a CSV file")]
     Rows {
         /// The table.
@@ -80,10 +89,11 @@ impl LabelledFile {
             path: path.to_owned(),
             source,
         };
-        let mut reader = ReaderBuilder::new()
-            .trim(Trim::All)
-            .from_path(path)
-            .map_err(rows)?;
+        let file = File::open(path).map_err(|source| LabelledError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(file);
         let header = reader.headers().map_err(rows)?.clone();
         let sense = sense.to_string();
         let column = |names: &[&str]| {

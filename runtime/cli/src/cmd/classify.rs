@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::ensure;
 use sensorium_core::score::best;
 use sensorium_engine::bank::Bank;
-use sensorium_engine::classes::Class;
 use sensorium_engine::encode::Encoder;
 use sensorium_engine::event::rounded;
 use sensorium_engine::labelled::LabelledFile;
@@ -68,22 +67,22 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     };
     let banks = each_in_its_space(encoders.spaces(), |name| (name.to_owned(), bank(name)))?;
     let several = encoders.spaces().len() > 1;
-    let labelled = match &args.labels {
-        Some(path) => LabelledFile::table(path, args.sense.modality)?,
-        None => Vec::new(),
+    let (inputs, labels) = match &args.labels {
+        None => (args.input.clone(), Vec::new()),
+        Some(path) => {
+            let files = LabelledFile::table(path, args.sense.modality)?;
+            let mut classes = banks.iter().flat_map(|(_, bank)| bank.classes());
+            ensure!(
+                classes.any(|class| files.iter().any(|file| class.is_labelled(&file.label))),
+                "{path:?}: no label is the name or a label of a class; the first is {:?}",
+                files.first().map_or("", |file| &file.label)
+            );
+            files
+                .into_iter()
+                .map(|file| (file.path, file.label))
+                .unzip()
+        }
     };
-    if let Some(first) = labelled.first() {
-        let mut classes = banks.iter().flat_map(|(_, bank)| bank.classes());
-        let is_class = |class: &Class| labelled.iter().any(|file| class.is_labelled(&file.label));
-        ensure!(
-            classes.any(is_class),
-            "{:?}: no label is the name or a label of a class; the first is {:?}",
-            args.labels.as_deref().unwrap_or(Path::new("")),
-            first.label
-        );
-    }
-    let listed = labelled.iter().map(|file| file.path.clone());
-    let inputs: Vec<PathBuf> = listed.chain(args.input.iter().cloned()).collect();
     let mut named: BTreeMap<usize, Named> = BTreeMap::new();
     // All inputs are read before the first line, so that a bad one leaves nothing half-told.
     for embedded in args.sense.embed(&encoders, &inputs)? {
@@ -92,7 +91,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             continue;
         };
         let scores = bank.scores(&embedded.embedding, encoder.scoring().temperature);
-        let label = labelled.get(embedded.place).map(|file| &*file.label);
+        let label = labels.get(embedded.place).map(String::as_str);
         if let Some(label) = label {
             let named = named.entry(embedded.encoder).or_default();
             named.compare(label, bank, &scores);
