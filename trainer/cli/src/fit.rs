@@ -9,6 +9,7 @@ use sensorium_data::{Split, SplitConfig};
 use sensorium_model::backend::{self, Differentiable};
 use sensorium_model::conv::LayerConfig;
 use sensorium_model::loss::InfoNce;
+use sensorium_model::precision::{Products, with_products};
 use sensorium_model::weights::Weights;
 use sensorium_model::{EncoderConfig, TowerConfig};
 
@@ -30,7 +31,7 @@ pub mod state;
 mod target;
 pub mod train;
 
-use device::Device;
+use device::{Device, Precision};
 use everything::Measured;
 use mixture::Mixtures;
 pub use picture::Pictures;
@@ -93,6 +94,10 @@ pub struct Args {
     /// What to compute on [default: the GPU that the program was built for, else CPU cores].
     #[arg(long, value_enum)]
     device: Option<Device>,
+    /// Numbers that products with weights are computed of, on a GPU: 16 bits take less time and memory.
+    /// Weights, sums and all else have 32 bits.
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
     /// Threads to compute with [default: one a core].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     threads: Option<u32>,
@@ -169,7 +174,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         .as_deref()
         .map(|from| weights_of(from, &recipe))
         .transpose()?;
-    let device = Device::or_best(args.device)?;
+    let (device, products) = (
+        Device::or_best(args.device)?,
+        Products::from(args.precision),
+    );
+    device.check(products)?;
     if let Some(threads) = args.threads {
         rayon::ThreadPoolBuilder::new()
             .num_threads(threads as usize)
@@ -229,7 +238,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             (None, Some((space, _))) => Some(space),
             (None, None) => None,
         },
-        device,
+        device.backend(products),
         first.as_ref().map(|(_, digest)| digest.clone()),
         measured.as_ref().map(Measured::facts),
     );
@@ -249,7 +258,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         split.held_out.len(),
         split.held_out_groups.len(),
         recipe.name,
-        device.backend()
+        facts.backend
     );
     let fit = Fit {
         recipe: &recipe,
@@ -263,7 +272,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         seed: args.seed,
         epochs,
     };
-    let status = fit.on(device)?;
+    let status = with_products(products, || fit.on(device))?;
     if let Some(measured) = measured.filter(|_| status == ExitCode::SUCCESS) {
         measured.tell(&run)?;
     }
@@ -501,7 +510,7 @@ fn facts(
     epochs: usize,
     split: &Split,
     space: Option<&dyn AnchorSpace>,
-    device: Device,
+    backend: String,
     from: Option<String>,
     measured_by: Option<&Facts>,
 ) -> Facts {
@@ -545,7 +554,7 @@ fn facts(
         hold_out: args.hold_out.clone(),
         fold: args.fold,
         unseen_classes: args.unseen.clone(),
-        backend: device.backend().to_owned(),
+        backend,
         from,
         images: space.map(AnchorSpace::id),
         training_groups: split.training_groups.clone(),

@@ -55,6 +55,26 @@ fn a_training_on_a_gpu_is_that_on_cpu_cores() {
         // One of 24 samples may be on the border of two classes.
         assert!((gpu.1 - cpu.1).abs() < 1.5 / 24.0, "{gpu:?} {cpu:?}");
     }
-    let facts = String::from_utf8(bytes(&small.path("gpu/run.json"))).unwrap();
-    assert!(!facts.contains("flex"), "{facts}");
+    let facts = |run: &str| String::from_utf8(bytes(&small.path(run).join("run.json"))).unwrap();
+    assert!(!facts("gpu").contains("flex"), "{}", facts("gpu"));
+
+    // The same with products of 16 bits: near it, and not it.
+    let half = fit("--device gpu --precision f16 --epochs 6 --from @first --out @half");
+    let errors = String::from_utf8(half.stderr).unwrap();
+    if !half.status.success() && errors.contains("no products of such numbers") {
+        let _ = writeln!(std::io::stderr(), "a training in f16: skipped: {errors}");
+        return;
+    }
+    assert!(half.status.success(), "{errors}");
+    let half = epochs(&small, "half");
+    assert_eq!(half.len(), 6);
+    for (half, gpu) in half.iter().zip(&gpu) {
+        assert!((half.0 - gpu.0).abs() < 0.02 * gpu.0, "{half:?} {gpu:?}");
+    }
+    assert_ne!(half, gpu);
+    assert!(
+        facts("half").contains("products in f16"),
+        "{}",
+        facts("half")
+    );
 }

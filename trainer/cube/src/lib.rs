@@ -9,6 +9,7 @@
 //! | [`linear`], [`perceptron`] | rows repeated for the bias; what is active between | yes | matrix products of the backend |
 //! | [`conv`] | the patches of more than one input | yes | convolutions of the backend |
 //! | [`batch`] | what is centred and scaled | yes | tensor operations of the backend |
+//! | [`dropout`] | the numbers that are drawn | yes | random numbers of the backend |
 //!
 //! The functions at the top of each module run on CPU cores, with the widest vectors there are, and
 //! on as many threads as `rayon` has; their results are the same on any number of threads. `reference`
@@ -25,6 +26,7 @@
 pub mod attention;
 pub mod batch;
 pub mod conv;
+pub mod dropout;
 pub mod gelu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 pub mod gpu;

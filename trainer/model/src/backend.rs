@@ -2,10 +2,11 @@
 
 use burn::backend::Autodiff;
 use burn::prelude::*;
-use burn::tensor::backend::AutodiffBackend;
+use burn::tensor::backend::{AutodiffBackend, DTypeUsage};
 use thiserror::Error;
 
 use crate::ops::FusedBackend;
+use crate::precision::Products;
 
 /// The backend of GPUs.
 #[cfg(feature = "cuda")]
@@ -69,4 +70,12 @@ pub fn probe() -> Result<(), NoDevice> {
         Ok(2.0) => Ok(()),
         _ => Err(NoDevice),
     }
+}
+
+/// Whether the backend's default device, which was [probed](probe), has products of such numbers.
+#[must_use]
+pub fn computes(products: Products) -> bool {
+    let usage = Inference::dtype_usage(&Default::default(), products.dtype());
+    let stored = usage.contains(DTypeUsage::Storage);
+    stored && (usage.contains(DTypeUsage::Arithmetic) || usage.contains(DTypeUsage::Accelerated))
 }

@@ -191,13 +191,13 @@ impl<B: FusedBackend> ConvEncoder<B> {
                 }
                 LayerConfig::JoinFrames {} => join_frames(x, batch),
                 LayerConfig::Dropout { .. } => match &layer.dropout {
-                    Some(dropout) => dropout.forward(x),
+                    Some(dropout) => ops::dropout(dropout, x),
                     None => x,
                 },
             };
         }
         let x = x.flatten::<2>(1, 3);
-        let head = |x| self.head.forward(self.dropout.forward(x));
+        let head = |x| self.head.forward(ops::dropout(&self.dropout, x));
         if !self.config.skip {
             return normalise(head(x));
         }

@@ -303,7 +303,7 @@ impl<B: FusedBackend> Encoder<B> {
 
     fn leave(&self, selected: Tensor<B, 2>) -> Tensor<B, 2> {
         let x = ops::norm(&self.head_norm, TRUNK_NORM_EPSILON, selected);
-        ops::linear(&self.head, self.dropout.forward(x))
+        ops::linear(&self.head, ops::dropout(&self.dropout, x))
     }
 }
 

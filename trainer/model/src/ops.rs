@@ -9,10 +9,10 @@
 //! operation means, and computes numbers of 64 bits, for comparisons.
 
 use burn::nn::conv::Conv2d;
-use burn::nn::{LayerNorm, Linear as LinearLayer, PaddingConfig2d};
+use burn::nn::{Dropout, LayerNorm, Linear as LinearLayer, PaddingConfig2d};
 use burn::prelude::*;
 use burn::tensor::ops::{ConvOptions, FloatTensor, IntTensor};
-use burn::tensor::{DType, TensorPrimitive, module};
+use burn::tensor::{DType, Distribution, FloatDType, TensorPrimitive, module};
 
 pub use sensorium_cube::attention::{Attention, Operands};
 pub use sensorium_cube::batch::{Batch, Statistics};
@@ -81,6 +81,9 @@ pub trait FusedBackend: Backend {
         epsilon: f32,
     ) -> (FloatTensor<Self>, Statistics<FloatTensor<Self>>);
 
+    /// What each number is multiplied by where a share of them falls out.
+    fn dropout_mask(shape: Shape, share: f64, device: &Self::Device) -> FloatTensor<Self>;
+
     /// Sides `[rows, dim]` and `[columns, dim]` to `[rows]`.
     fn fused_nce(sizes: Nce, sides: Sides<FloatTensor<Self>, IntTensor<Self>>)
     -> FloatTensor<Self>;
@@ -107,6 +110,14 @@ pub trait FusedKernels: Backend {
         gradient: FloatTensor<Self>,
     ) -> Operands<FloatTensor<Self>>;
 
+    /// A matrix as products take it and as it is kept for their gradients: of the numbers that
+    /// [`with_products`](crate::precision::with_products) says, where there is a choice. What follows is
+    /// given rows and matrices that were made so; biases, results and gradients are of 32 bits.
+    #[must_use]
+    fn operand(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        x
+    }
+
     /// Rows times a weight, and the bias added.
     fn linear_forward(
         sizes: Linear,
@@ -124,7 +135,7 @@ pub trait FusedKernels: Backend {
         with_x: bool,
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]);
 
-    /// The result, and what went into the activation.
+    /// The result, and what went into the activation, as an [`operand`](Self::operand).
     fn perceptron_forward(
         sizes: Perceptron,
         x: FloatTensor<Self>,
@@ -202,6 +213,14 @@ pub trait FusedKernels: Backend {
         plain::batch_norm_backward::<Self>(wrap(x), weight, statistics, epsilon, wrap(gradient))
     }
 
+    /// 0 for a share of numbers, drawn at random, and for the others what keeps the mean. By default the
+    /// backend's own random numbers.
+    fn random_mask(shape: Shape, share: f64, device: &Self::Device) -> FloatTensor<Self> {
+        let kept = Distribution::Bernoulli(1.0 - share);
+        let drawn = Self::float_random(shape, kept, device, FloatDType::F32);
+        Self::float_mul_scalar(drawn, (1.0 / (1.0 - share)).into())
+    }
+
     /// Logarithms of the rows' sums.
     fn nce_forward(
         sizes: Nce,
@@ -241,6 +260,7 @@ macro_rules! fused_by_kernels {
             weight: FloatTensor<Self>,
             bias: FloatTensor<Self>,
         ) -> FloatTensor<Self> {
+            let [x, weight] = [x, weight].map(Self::operand);
             Self::linear_forward(sizes, x, weight, bias)
         }
 
@@ -249,7 +269,8 @@ macro_rules! fused_by_kernels {
             x: FloatTensor<Self>,
             weights: $crate::ops::Weights<FloatTensor<Self>>,
         ) -> FloatTensor<Self> {
-            let [output, _] = Self::perceptron_forward(sizes, x, weights);
+            let weights = $crate::ops::matrices(weights, Self::operand);
+            let [output, _] = Self::perceptron_forward(sizes, Self::operand(x), weights);
             output
         }
 
@@ -281,6 +302,14 @@ macro_rules! fused_by_kernels {
             Self::batch_norm_forward(sizes, x, affine, epsilon)
         }
 
+        fn dropout_mask(
+            shape: burn::tensor::Shape,
+            share: f64,
+            device: &Self::Device,
+        ) -> FloatTensor<Self> {
+            Self::random_mask(shape, share, device)
+        }
+
         fn fused_nce(
             sizes: $crate::ops::Nce,
             sides: $crate::ops::Sides<FloatTensor<Self>, IntTensor<Self>>,
@@ -291,6 +320,15 @@ macro_rules! fused_by_kernels {
 }
 #[cfg(any(feature = "flex", feature = "wgpu", feature = "cuda"))]
 use fused_by_kernels;
+
+/// Weights of a perceptron with their matrices made into something else, and biases as they are.
+fn matrices<T>(weights: Weights<T>, make: impl Fn(T) -> T) -> Weights<T> {
+    Weights {
+        weight_1: make(weights.weight_1),
+        weight_2: make(weights.weight_2),
+        ..weights
+    }
+}
 
 pub(crate) fn wrap<B: Backend, const D: usize>(x: FloatTensor<B>) -> Tensor<B, D> {
     Tensor::from_primitive(TensorPrimitive::Float(x))
@@ -430,6 +468,17 @@ pub fn norm<B: FusedBackend, const D: usize>(
         bias: unwrap(bias.val()),
     };
     wrap::<B, 2>(B::fused_norm(unwrap(x), affine, epsilon as f32)).reshape(shape)
+}
+
+/// Where gradients are recorded, a share of numbers falls out at random, and the others grow so that the mean
+/// stays.
+pub fn dropout<B: FusedBackend, const D: usize>(layer: &Dropout, x: Tensor<B, D>) -> Tensor<B, D> {
+    let is_training = B::ad_enabled(&x.device()) && layer.prob > 0.0;
+    if !is_training || !is_fused(&x) {
+        return layer.forward(x);
+    }
+    let mask = B::dropout_mask(x.shape(), layer.prob, &x.device());
+    x * wrap(mask)
 }
 
 /// A convolution of `[batch, channels, height, width]`, with a layer's kernels and bias.

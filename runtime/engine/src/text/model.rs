@@ -107,21 +107,37 @@ impl TextModel {
         }
     }
 
-    /// The output for a text whose padding begins at `end`, and its shape.
-    pub(super) fn run(&self, ids: &[i64], end: usize) -> TractResult<(Vec<f32>, Vec<usize>)> {
+    /// Whether it takes several texts at once.
+    pub(super) fn takes_several(&self) -> bool {
+        let Prepared::Once(runnable) = &self.prepared else {
+            return false;
+        };
+        let first = runnable.model().input_fact(0);
+        first.is_ok_and(|fact| fact.shape.first().is_some_and(|len| len.to_i64().is_err()))
+    }
+
+    /// The output for texts of so many tokens each, one after the other, whose padding begins at `end`; and
+    /// its shape.
+    pub(super) fn run(
+        &self,
+        ids: &[i64],
+        tokens: usize,
+        end: usize,
+    ) -> TractResult<(Vec<f32>, Vec<usize>)> {
         let mut tensors = TVec::new();
+        let texts = ids.len().checked_div(tokens).unwrap_or(0);
         for (input, datum_type) in &self.inputs {
-            let place = 0..ids.len();
-            let row: Vec<i64> = match input {
+            let places = (0..ids.len()).map(|at| at % tokens);
+            let rows: Vec<i64> = match input {
                 Input::Ids => ids.to_vec(),
-                Input::Mask => place.map(|at| i64::from(at < end)).collect(),
+                Input::Mask => places.map(|at| i64::from(at < end)).collect(),
                 Input::Types => vec![0; ids.len()],
-                Input::Positions => place.map(|at| at as i64).collect(),
+                Input::Positions => places.map(|at| at as i64).collect(),
             };
-            let row = Tensor::from_shape(&[1, ids.len()], &row)?;
-            tensors.push(row.cast_to_dt(*datum_type)?.into_owned().into());
+            let rows = Tensor::from_shape(&[texts, tokens], &rows)?;
+            tensors.push(rows.cast_to_dt(*datum_type)?.into_owned().into());
         }
-        let outputs = self.of(ids.len())?.run(tensors)?;
+        let outputs = self.of(tokens)?.run(tensors)?;
         let output = outputs[0].cast_to::<f32>()?;
         let values = output.to_plain_array_view::<f32>()?;
         Ok((values.iter().copied().collect(), output.shape().to_vec()))

@@ -53,6 +53,36 @@ fn a_prompt_embeds_alike_alone_and_in_company() {
     assert_eq!(error.to_string(), "prompt 1 is empty");
 }
 
+/// The tower of the built-in pack.
+fn built_in() -> TextTower {
+    let bytes = include_bytes!("../../packs/sense-1.pack");
+    let pack = sensorium_pack::Pack::from_bytes(bytes).unwrap();
+    let tower = pack.manifest().spaces[0].tower.clone().unwrap();
+    let file = |name: &str| pack.member(name).unwrap().to_vec();
+    let (model, tokenizer) = (file(&tower.model), file(&tower.tokenizer.unwrap()));
+    TextTower::of(("m".as_ref(), &model), ("t".as_ref(), &tokenizer)).unwrap()
+}
+
+#[test]
+fn many_prompts_embed_as_they_do_alone() {
+    let tower = built_in();
+    assert!(tower.model.takes_several());
+    let activities = ["walking", "sitting down", "a man on a very long ladder"];
+    // More of one length than run together, in turn with others.
+    let numbers = (0..3 * TOGETHER).map(|at| format!("{} {at}", activities[at % 3]));
+    let prompts: Vec<String> = numbers.collect();
+    let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+    let (many, alone) = (tower.embed_many(&prompts), tower.embed(&prompts));
+    let (many, alone) = (many.unwrap(), alone.unwrap());
+    assert_eq!(many.len(), prompts.len());
+    for (many, alone) in many.iter().flatten().zip(alone.iter().flatten()) {
+        assert!((many - alone).abs() < 1e-5, "{many} {alone}");
+    }
+    let error = tower.embed_many(&["walking", " "]).unwrap_err();
+    assert_eq!(error.to_string(), "prompt 1 is empty");
+    assert_eq!(tower.embed_many(&[]).unwrap(), Vec::<Vec<f32>>::new());
+}
+
 #[test]
 fn a_folder_without_the_files_is_named() {
     let dir = tempfile::tempdir().unwrap();

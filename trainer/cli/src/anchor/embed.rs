@@ -14,7 +14,7 @@ use crate::progress;
 const PICTURES: usize = 16;
 
 /// Texts that are embedded between two writes to the cache.
-const TEXTS: usize = 256;
+const TEXTS: usize = 1024;
 
 /// A space whose embeddings are computed once.
 pub struct Embedder<'a> {

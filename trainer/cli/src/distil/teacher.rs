@@ -71,10 +71,13 @@ impl AnchorSpace for Teacher {
     }
 
     fn embed_texts(&self, texts: &[&str]) -> anyhow::Result<Vec<Vec<f32>>> {
-        let one = |text: &&str| {
-            let mut rows = self.tower.embed(&[*text])?;
-            unit(rows.remove(0)).with_context(|| format!("text {text:?}"))
-        };
-        texts.par_iter().map(one).collect()
+        // A part a thread, each large enough that many of its texts are of the same length.
+        let part = texts.len().div_ceil(rayon::current_num_threads()).max(1);
+        let rows = texts.par_chunks(part).map(|texts| {
+            let rows = self.tower.embed_many(texts)?.into_iter().zip(texts);
+            let rows = rows.map(|(row, text)| unit(row).with_context(|| format!("text {text:?}")));
+            rows.collect::<anyhow::Result<Vec<_>>>()
+        });
+        Ok(rows.collect::<anyhow::Result<Vec<_>>>()?.concat())
     }
 }

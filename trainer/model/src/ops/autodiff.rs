@@ -6,12 +6,13 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::tensor::Shape;
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 
 use super::{
     Affine, Attention, Batch, Conv, FusedBackend, FusedKernels, Linear, Nce, Operands, Perceptron,
-    Sides, Statistics, Weights,
+    Sides, Statistics, Weights, matrices,
 };
 
 /// Gives a parent its gradient, if it records one.
@@ -225,7 +226,7 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let nodes = [x.node, weight.node, bias.node];
-        let inner = [x.primitive, weight.primitive];
+        let inner = [x.primitive, weight.primitive].map(B::operand);
         let run =
             |[x, weight]: [FloatTensor<B>; 2]| B::linear_forward(sizes, x, weight, bias.primitive);
         match LinearStep(sizes)
@@ -265,7 +266,7 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
             weight_2: weight_2.primitive,
             bias_2: bias_2.primitive,
         };
-        let x = x.primitive;
+        let (x, weights) = (B::operand(x.primitive), matrices(weights, B::operand));
         match PerceptronStep(sizes)
             .prepare::<C>(nodes)
             .compute_bound()
@@ -347,6 +348,10 @@ impl<B: FusedKernels, C: CheckpointStrategy> FusedBackend for Autodiff<B, C> {
         let constant = <Self as AutodiffBackend>::from_inner;
         let (mean, variance) = (constant(mean), constant(variance));
         (y, Statistics { mean, variance })
+    }
+
+    fn dropout_mask(shape: Shape, share: f64, device: &Self::Device) -> FloatTensor<Self> {
+        <Self as AutodiffBackend>::from_inner(B::random_mask(shape, share, device))
     }
 
     fn fused_nce(

@@ -1,9 +1,10 @@
-//! The operations on a GPU: kernels of `sensorium-cube`, and for products with weights the backend's.
+//! The operations on a GPU: kernels of `sensorium-cube`, and for products with weights the backend's, of
+//! the numbers that [`with_products`](crate::precision::with_products) says.
 
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{DType, Shape, Tensor};
 use burn_cubecl::element::BoolElement;
-use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::kernel::{cast, into_contiguous};
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, CubeRuntime};
 use sensorium_cube::gpu::Handle;
@@ -13,6 +14,11 @@ use super::{
     Affine, Attention, FusedBackend, FusedKernels, Linear, Nce, Operands, Perceptron, Sides,
     Weights, fused_by_kernels, unwrap, wrap,
 };
+use crate::precision::products;
+
+mod product;
+
+use product::{Gradient, product};
 
 /// The backend of all devices that cubecl compiles for.
 type Cube<R, T> = CubeBackend<R, f32, i32, T>;
@@ -112,14 +118,18 @@ impl<R: CubeRuntime, T: BoolElement> FusedKernels for Cube<R, T> {
         }
     }
 
+    fn operand(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        cast(x, products().dtype())
+    }
+
     fn linear_forward(
         _: Linear,
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
-        let [x, weight] = [x, weight].map(wrap::<Self, 2>);
-        unwrap(x.matmul(weight) + wrap::<Self, 1>(bias).unsqueeze())
+        let y = wrap::<Self, 2>(product(x, weight));
+        unwrap(y + wrap::<Self, 1>(bias).unsqueeze())
     }
 
     fn linear_backward(
@@ -129,11 +139,9 @@ impl<R: CubeRuntime, T: BoolElement> FusedKernels for Cube<R, T> {
         gradient: FloatTensor<Self>,
         with_x: bool,
     ) -> (Option<FloatTensor<Self>>, [FloatTensor<Self>; 2]) {
-        let [x, weight, gradient] = [x, weight, gradient].map(wrap::<Self, 2>);
-        let of_x = with_x.then(|| unwrap(gradient.clone().matmul(weight.transpose())));
-        let of_bias: Tensor<Self, 1> = gradient.clone().sum_dim(0).reshape([sizes.to]);
-        let of_weight = x.transpose().matmul(gradient);
-        (of_x, [unwrap(of_weight), unwrap(of_bias)])
+        let (gradient, of_layer) = layer_backward::<R, T>(sizes.to, x, gradient);
+        let of_x = with_x.then(|| gradient.of_rows(weight));
+        (of_x, of_layer)
     }
 
     fn perceptron_forward(
@@ -144,9 +152,9 @@ impl<R: CubeRuntime, T: BoolElement> FusedKernels for Cube<R, T> {
         let [first, second] = layers(sizes);
         let before = Self::linear_forward(first, x, weights.weight_1, weights.bias_1);
         let before = into_contiguous(before);
-        let active = activate(sizes, &before);
+        let active = Self::operand(activate(sizes, &before));
         let output = Self::linear_forward(second, active, weights.weight_2, weights.bias_2);
-        [output, before]
+        [output, Self::operand(before)]
     }
 
     fn perceptron_backward(
@@ -156,23 +164,17 @@ impl<R: CubeRuntime, T: BoolElement> FusedKernels for Cube<R, T> {
         weights: Weights<FloatTensor<Self>>,
         gradient: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, Weights<FloatTensor<Self>>) {
-        let [first, second] = layers(sizes);
-        let active = activate(sizes, &before);
-        let given = wrap::<Self, 2>(gradient.clone());
-        let of_active = given.matmul(wrap::<Self, 2>(weights.weight_2.clone()).transpose());
-        let of_active = into_contiguous(unwrap(of_active));
-        let (_, [weight_2, bias_2]) =
-            Self::linear_backward(second, active, weights.weight_2, gradient, false);
-        let len = sizes.rows * sizes.hidden;
-        let client = &before.client;
+        let numbers = before.dtype;
+        let before = cast(before, DType::F32);
+        let active = cast(activate(sizes, &before), numbers);
+        let (gradient, [weight_2, bias_2]) = layer_backward::<R, T>(sizes.dim, active, gradient);
+        let of_active = into_contiguous(gradient.of_rows(weights.weight_2));
+        let (client, len) = (&before.client, sizes.rows * sizes.hidden);
         let of_before = gelu::gpu::backward(client, &before.handle, &of_active.handle, len);
         let of_before = tensor(&before, of_before, [sizes.rows, sizes.hidden]);
-        let of_x = wrap::<Self, 2>(of_before.clone())
-            .matmul(wrap::<Self, 2>(weights.weight_1.clone()).transpose());
-        let (_, [weight_1, bias_1]) =
-            Self::linear_backward(first, x, weights.weight_1, of_before, false);
+        let (gradient, [weight_1, bias_1]) = layer_backward::<R, T>(sizes.hidden, x, of_before);
         (
-            unwrap(of_x),
+            gradient.of_rows(weights.weight_1),
             Weights {
                 weight_1,
                 bias_1,
@@ -249,6 +251,20 @@ impl<R: CubeRuntime, T: BoolElement> FusedKernels for Cube<R, T> {
         let of_y = of_y.map(|of_y| tensor(&sides.x, of_y, [columns, dim]));
         (tensor(&sides.x, of_x, [rows, dim]), of_y)
     }
+}
+
+/// Gradients of a layer's weight and bias from the rows that it was given and the gradient of its result,
+/// `[rows, to]`; and the latter as products take it.
+fn layer_backward<R: CubeRuntime, T: BoolElement>(
+    to: usize,
+    x: CubeTensor<R>,
+    gradient: CubeTensor<R>,
+) -> (Gradient<R, T>, [CubeTensor<R>; 2]) {
+    let gradient = wrap::<Cube<R, T>, 2>(gradient);
+    let of_bias: Tensor<_, 1> = gradient.clone().sum_dim(0).reshape([to]);
+    let gradient = Gradient::beside(x.dtype, gradient);
+    let of_weight = gradient.of_weight(x);
+    (gradient, [of_weight, unwrap(of_bias)])
 }
 
 fn layers(sizes: Perceptron) -> [Linear; 2] {

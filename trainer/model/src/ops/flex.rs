@@ -1,9 +1,9 @@
 //! The operations on CPU cores.
 
 use burn::backend::Flex;
-use burn::tensor::TensorData;
-use burn::tensor::ops::{FloatTensor, IntTensor};
-use sensorium_cube::{attention, batch, conv, linear, nce, norm, perceptron};
+use burn::tensor::ops::{FloatTensor, FloatTensorOps, IntTensor};
+use burn::tensor::{Distribution, FloatDType, Shape, TensorData};
+use sensorium_cube::{attention, batch, conv, dropout, linear, nce, norm, perceptron};
 
 use super::{
     Affine, Attention, Batch, Conv, FusedBackend, FusedKernels, Linear, Nce, Operands, Perceptron,
@@ -290,6 +290,17 @@ impl FusedKernels for Flex {
             bias: tensor(of.bias, [channels]),
         };
         (tensor(of_x, [inputs, channels, places]), of)
+    }
+
+    fn random_mask(shape: Shape, share: f64, device: &Self::Device) -> Float {
+        // Two numbers of 24 bits, of the generator that `Backend::seed` sets.
+        let whole = Distribution::Uniform(0.0, f64::from(1 << 24));
+        let drawn = Self::float_random(Shape::from([2]), whole, device, FloatDType::F32);
+        let seed = numbers(&drawn)
+            .iter()
+            .fold(0, |seed, x| seed << 24 | *x as u64);
+        let mask = dropout::mask(seed, share, shape.num_elements());
+        Float::from_data(TensorData::new(mask, shape))
     }
 
     fn nce_forward(sizes: Nce, sides: Sides<Float, IntTensor<Flex>>) -> Float {
