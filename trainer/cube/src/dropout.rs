@@ -23,13 +23,11 @@ pub fn mask(seed: u64, share: f64, len: usize) -> Vec<f32> {
     mask.par_chunks_mut(CHUNK)
         .enumerate()
         .for_each(|(chunk, mask)| {
-            let mut at = (chunk * CHUNK / 2) as u64;
-            for pair in mask.chunks_mut(2) {
-                let drawn = draw(seed, at);
-                for (to, drawn) in pair.iter_mut().zip([drawn as u32, (drawn >> 32) as u32]) {
+            for (pair, mask) in mask.chunks_mut(2).enumerate() {
+                let drawn = draw(seed, (chunk * CHUNK / 2 + pair) as u64);
+                for (to, drawn) in mask.iter_mut().zip([drawn as u32, (drawn >> 32) as u32]) {
                     *to = of(drawn);
                 }
-                at += 1;
             }
         });
     mask
