@@ -336,7 +336,7 @@ impl TextTower {
             ids.resize(self.words.tokens.max(end), i64::from(pad));
         }
         let mut rows = self.embed_ids(&ids, ids.len(), end, prompt)?;
-        Ok(rows.swap_remove(0))
+        rows.pop().ok_or(TextError::EmptyPrompt { index: 0 })
     }
 
     /// Embeddings of texts of so many tokens each, of which `prompt` is the first.
@@ -352,8 +352,13 @@ impl TextTower {
             prompt: prompt.to_owned(),
             source,
         })?;
-        let texts = ids.len() / tokens;
-        if texts > 1 && shape.first() == Some(&texts) {
+        let texts = ids.len().checked_div(tokens).unwrap_or(1);
+        // Of one text `pooled` looks at the whole shape.
+        if texts > 1 {
+            if shape.first() != Some(&texts) {
+                let expected = format!("[{texts}, ...], of as many texts");
+                return Err(TextError::Output { shape, expected });
+            }
             shape[0] = 1;
         }
         let one = |output: &[f32]| {
@@ -363,9 +368,10 @@ impl TextTower {
             sensorium_core::bank::normalize(&mut embedding);
             Ok(embedding)
         };
-        output
-            .chunks_exact((output.len() / texts).max(1))
-            .map(one)
+        // By number, not in chunks: an empty output has none, and is to be told of.
+        let len = output.len() / texts.max(1);
+        (0..texts)
+            .map(|text| one(&output[text * len..(text + 1) * len]))
             .collect()
     }
 

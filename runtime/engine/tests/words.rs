@@ -4,6 +4,7 @@
 
 use sensorium_engine::bank::CompiledClasses;
 use sensorium_engine::space::{Doubt, Space, SpaceError};
+use sensorium_engine::text::{TextError, TextTower};
 use sensorium_pack::npy::Array;
 use sensorium_pack::{Pack, PackError, PackWriter, Tower};
 use sensorium_testkit::{PACK, word_tower};
@@ -72,6 +73,15 @@ fn any_words_have_a_vector_and_known_ones_keep_theirs() {
     assert_eq!(with.fingerprint(), without.fingerprint());
     let classes = CompiledClasses::parse("[[class]]\nname = 'quagga walking'\n", &with).unwrap();
     assert_eq!(classes.vectors[0].len(), with.dim());
+}
+
+#[test]
+fn a_tower_of_no_numbers_is_refused() {
+    let (model, tokenizer) = word_tower(&WORDS, 0, &[]);
+    let tokenizer = ("tokenizer.json".as_ref(), tokenizer.as_bytes());
+    let error = TextTower::of(("model.onnx".as_ref(), &model), tokenizer).unwrap_err();
+    let is_told = matches!(error, TextError::Output { .. } | TextError::Model { .. });
+    assert!(is_told, "{error}");
 }
 
 #[test]
