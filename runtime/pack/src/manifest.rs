@@ -265,6 +265,10 @@ pub struct Provenance {
     pub command: String,
     /// The seed of that command.
     pub seed: u64,
+    /// The commit of the repository that the command's recipe was in when it began, with `-dirty` behind it
+    /// if files of that repository were changed; none if it was in no git repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// What was measured on data that it was not trained on, by name.
     pub metrics: BTreeMap<String, f64>,
 }

@@ -112,6 +112,9 @@ pub struct Report {
     pub command: String,
     /// Its seed.
     pub seed: u64,
+    /// The commit that it was begun at, if its recipe is in a git repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Its dimensions.
     pub tower: WordConfig,
     /// Bytes of `model.onnx`.
@@ -199,7 +202,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         ("tokenizer.json", vocabulary.json().as_bytes()),
         ("held_out.txt", list.as_bytes()),
     ];
-    let run = RunDir::begin(&args.out, &files, &facts, args.restart)?;
+    let run = RunDir::begin(&args.out, &args.recipe, &files, &facts, args.restart)?;
     let lessons = Lessons {
         ids: &learned.ids,
         targets: &learned.rows,
@@ -229,7 +232,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     run.write("model.onnx", &onnx)?;
     let nearness = shipped(&args.out, [&held_out, &unseen_words], &names, ask)?;
     let bytes = [onnx.len(), vocabulary.json().len()];
-    let report = report(&recipe, &facts, bytes, nearness);
+    let mut report = report(&recipe, &facts, bytes, nearness);
+    report.commit = run.commit()?;
     run.write_json("tower.json", &report)?;
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(ExitCode::SUCCESS)
@@ -315,6 +319,7 @@ fn report(
         hold_out_words_one_in: recipe.hold_out_words_one_in,
         command: facts.command.clone(),
         seed: facts.seed,
+        commit: None,
         tower: facts.config,
         model_bytes: bytes[0],
         tokenizer_bytes: bytes[1],

@@ -250,7 +250,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let trunk = trunk.map(read);
     let trunk = trunk.transpose()?;
     files.extend(trunk.iter().map(|bytes| (TRUNK, &bytes[..])));
-    let run = RunDir::begin(&args.out, &files, &facts, args.restart)?;
+    let run = RunDir::begin(&args.out, &args.recipe, &files, &facts, args.restart)?;
     eprintln!(
         "{} samples of {} groups to train on, {} of {} held out; {} on {}",
         split.training.len(),

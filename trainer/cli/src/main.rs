@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod anchor;
+mod commit;
 mod contained;
 mod distil;
 mod eval;

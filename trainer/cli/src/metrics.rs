@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | top-k | share of rows whose true class is among the k best scores | `top_k_accuracy_score` | [`Scores::is_among_top`] |
 //! | confusion | counts by true and named class | `confusion_matrix` | [`Naming::confusion`] |
+//! | a group of classes | top-1 among all classes, among its own; sensitivity and specificity of the group as one | counted by hand | [`class_group`] |
 //! | mean class recall | mean over classes of the share named rightly | `balanced_accuracy_score` | [`Naming::class_recall`] |
 //! | average precision | sum over thresholds of (R_n - R_(n-1)) P_n | `average_precision_score` | [`ranking::Thresholds::average_precision`] |
 //! | ROC AUC | chance that a true row outscores a false one, ties half | `roc_auc_score` | [`ranking::Thresholds::auc`] |
@@ -17,6 +18,7 @@
 //! left out of means.
 
 pub mod arithmetic;
+pub mod class_group;
 pub mod interval;
 pub mod naming;
 pub mod probe;

@@ -187,6 +187,7 @@ impl Contents {
         self.add_encoder(&recipe, exported.onnx)?;
         self.add_classes(recipe.modality(), &recipe.classes, &recipe.background)?;
         let mut provenance = provenance(&recipe, &facts, &report);
+        provenance.commit = run.commit()?;
         if let Some(cosine) = cosine {
             let metrics = &mut provenance.metrics;
             metrics.insert(COSINE.to_owned(), f64::from(cosine));
@@ -504,6 +505,7 @@ fn provenance(recipe: &Recipe, facts: &Facts, report: &Report) -> Provenance {
         split,
         command: facts.command.clone(),
         seed: facts.seed,
+        commit: None,
         metrics: report.metrics(),
     }
 }

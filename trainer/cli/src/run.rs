@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `recipe.toml` | a copy of the recipe |
 //! | `run.json` | [`Facts`]: what the command line added, and how the data were divided |
+//! | `commit.txt` | the commit of the recipe when it was begun, if it is in a git repository |
 //! | `anchor.safetensors` | the words |
 //! | `trunk.onnx` | the trunk, if the encoder is on one |
 //! | `checkpoint.safetensors` | the weights after the last whole epoch |
@@ -24,6 +25,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::anchor::Anchor;
+use crate::commit::commit_of;
 use crate::recipe::Recipe;
 
 /// A training's folder.
@@ -72,6 +74,9 @@ pub struct Facts {
 /// The trunk of an encoder.
 pub const TRUNK: &str = "trunk.onnx";
 
+/// What a training was begun at.
+const COMMIT: &str = "commit.txt";
+
 /// Metadata key of a checkpoint.
 const ENCODER: &str = "encoder";
 
@@ -103,10 +108,11 @@ impl RunDir {
         Ok(())
     }
 
-    /// The folder of a training with these files and facts: one that was begun in it already, unless
-    /// it shall be begun anew, or a new one.
+    /// The folder of a training by a recipe, with these files and facts: one that was begun in it already,
+    /// unless it shall be begun anew, or a new one.
     pub fn begin<F: Serialize + DeserializeOwned + PartialEq>(
         path: &Path,
+        recipe: &Path,
         files: &[(&str, &[u8])],
         facts: &F,
         anew: bool,
@@ -124,6 +130,9 @@ impl RunDir {
         for (name, content) in files {
             run.write(name, content)?;
         }
+        if let Some(commit) = commit_of(recipe) {
+            run.write(COMMIT, format!("{commit}\n").as_bytes())?;
+        }
         // Last, for it is by this file that a training's folder is known.
         run.write_json("run.json", facts)?;
         Ok(run)
@@ -136,6 +145,7 @@ impl RunDir {
         // What an earlier training left would otherwise pass for this one's.
         for stale in [
             "run.json",
+            COMMIT,
             TRUNK,
             "state.bin",
             "checkpoint.safetensors",
@@ -183,6 +193,16 @@ impl RunDir {
     /// What is not in the recipe.
     pub fn facts(&self) -> anyhow::Result<Facts> {
         self.read_json("run.json")
+    }
+
+    /// The commit that it was begun at, if that is known.
+    pub fn commit(&self) -> anyhow::Result<Option<String>> {
+        let path = self.path(COMMIT);
+        match std::fs::read_to_string(&path) {
+            Ok(commit) => Ok(Some(commit.trim().to_owned())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("reading {path:?}")),
+        }
     }
 
     /// The recipe as this training used it: less the classes that it left out, and with the groups
@@ -252,7 +272,7 @@ mod tests {
             epochs: 3,
             ..Facts::default()
         };
-        let run = RunDir::begin(dir.path(), &[], &facts, false).unwrap();
+        let run = RunDir::begin(dir.path(), Path::new("r.toml"), &[], &facts, false).unwrap();
         run.write("metrics.jsonl", b"{}\n{}\n").unwrap();
         let error = run.ended().unwrap_err().to_string();
         assert_eq!(

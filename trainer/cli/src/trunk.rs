@@ -274,7 +274,14 @@ mod tests {
         assert_eq!(recipe.classes_of("both").collect::<Vec<_>>(), [0, 1]);
         let net = std::fs::read(tiny.path("image.onnx")).unwrap();
         let files = [("recipe.toml", text.as_bytes()), (TRUNK, &net[..])];
-        let run = RunDir::begin(&tiny.path("run"), &files, &Facts::default(), false).unwrap();
+        let run = RunDir::begin(
+            &tiny.path("run"),
+            Path::new("r.toml"),
+            &files,
+            &Facts::default(),
+            false,
+        )
+        .unwrap();
         let encoder = recipe.encoder.init::<Inference>(&Default::default());
         run.save_checkpoint(&encoder.unwrap()).unwrap();
         let exported = export(&run, Quantize::None).unwrap();

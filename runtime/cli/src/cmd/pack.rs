@@ -200,6 +200,9 @@ fn write_provenance(pack: &Pack, out: &mut impl Write) -> anyhow::Result<()> {
             "  command: {} (seed {})",
             provenance.command, provenance.seed
         )?;
+        if let Some(commit) = &provenance.commit {
+            writeln!(out, "  begun at commit: {commit}")?;
+        }
         for (name, value) in &provenance.metrics {
             writeln!(out, "  {name}: {value}")?;
         }

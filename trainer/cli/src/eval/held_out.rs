@@ -57,7 +57,10 @@ pub fn table(
         class_groups: class_groups(recipe),
         anchors: pictures(images, recipe, samples, embedded)?,
         training: curve(run)?,
-        provenance: run.facts()?.command,
+        provenance: match run.commit()? {
+            Some(commit) => format!("{}\nat commit {commit}", run.facts()?.command),
+            None => run.facts()?.command,
+        },
     })
 }
 

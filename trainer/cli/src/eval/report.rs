@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Predictions;
 use super::calibration::{self, Fit};
+use crate::metrics::class_group::{Judged, shares};
 use crate::recipe::Recipe;
 
 /// Everything that was measured on the held-out people.
@@ -158,29 +159,21 @@ impl Report {
 
 fn group(predictions: &Predictions, name: String, classes: &[usize], of: &str) -> GroupReport {
     let all: Vec<usize> = (0..predictions.class_count()).collect();
-    let counts = |sample: usize| predictions.groups[sample].starts_with(of);
-    let belongs = |sample: usize| counts(sample) && classes.contains(&predictions.classes[sample]);
-    let is_named = |sample: usize| {
-        let named = predictions.named(sample, &all);
-        named.is_some_and(|class| classes.contains(&class))
+    let about = (0..predictions.len()).filter(|&sample| predictions.groups[sample].starts_with(of));
+    let judge = |sample: usize| {
+        let [named, named_of_own] = [&all, classes].map(|among| predictions.named(sample, among));
+        Judged::new(classes, &[predictions.classes[sample]], named, named_of_own)
     };
-    let share = |of: &dyn Fn(usize) -> bool, named: bool| {
-        let of: Vec<usize> = (0..predictions.len())
-            .filter(|&sample| of(sample))
-            .collect();
-        let found = of
-            .iter()
-            .filter(|&&sample| is_named(sample) == named)
-            .count();
-        found as f64 / of.len().max(1) as f64
-    };
+    let judged: Vec<Judged> = about.map(judge).collect();
+    let shares = shares(&judged, &vec![1.0; judged.len()]);
+    let [among_all, among_own, noticed, spared] = shares.map(|share| share.unwrap_or(0.0));
     GroupReport {
         name,
-        samples: (0..predictions.len()).filter(|&s| belongs(s)).count(),
-        among_all: predictions.share(belongs, &all).unwrap_or(0.0),
-        among_own: predictions.share(belongs, classes).unwrap_or(0.0),
-        noticed: share(&belongs, true),
-        spared: share(&|sample| counts(sample) && !belongs(sample), false),
+        samples: judged.iter().filter(|sample| sample.belongs).count(),
+        among_all,
+        among_own,
+        noticed,
+        spared,
     }
 }
 

@@ -301,6 +301,7 @@ impl Contents {
             split: "the publisher's own".to_owned(),
             command: told.command.clone(),
             seed: 0,
+            commit: None,
             metrics: metrics.into_iter().collect::<BTreeMap<_, _>>(),
         });
     }

@@ -385,6 +385,7 @@ impl<'a> Import<'a> {
             split: "the publisher's own".to_owned(),
             command: format!("sensorium-train import imagebind {}", self.name),
             seed: 0,
+            commit: None,
             metrics: metrics.into_iter().collect(),
         }
     }

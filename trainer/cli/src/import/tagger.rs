@@ -279,6 +279,7 @@ fn pack(
         split: "the tagger's own".to_owned(),
         command: command(args),
         seed: 0,
+        commit: None,
         metrics: BTreeMap::new(),
     };
     let manifest = Manifest {

@@ -13,6 +13,7 @@ use crate::anchor::Anchor;
 use crate::anchor::cache::AnchorCache;
 use crate::anchor::conse::TowerSpec;
 use crate::anchor::spec::{AnchorSpec, Folders};
+use crate::commit::commit_of;
 
 /// All that a pack needs of it.
 pub struct PictureTower {
@@ -65,6 +66,7 @@ impl PictureTower {
             split: "none: both nets are used as they were published".to_owned(),
             command: format!("sensorium-train pack --images {}", name.to_string_lossy()),
             seed: 0,
+            commit: commit_of(path),
             metrics: BTreeMap::new(),
         };
         Ok(Self {

@@ -352,6 +352,7 @@ impl Source {
             split: "the publisher's own".to_owned(),
             command: format!("sensorium-train import hub {}", self.folder.name),
             seed: 0,
+            commit: None,
             metrics: metrics.into_iter().collect(),
         }
     }
