@@ -259,7 +259,7 @@ impl<B: FusedBackend> Embedder for Tower<B> {
         for some in windows.chunks(BATCH) {
             let values = some.iter().flat_map(|window| window.iter().copied());
             let input = Input::of_shape(values.collect(), shape, &Default::default());
-            rows.extend(self.forward(input).into_data().iter::<f32>());
+            rows.extend(Tower::embed(self, input).into_data().iter::<f32>());
         }
         Ok(rows)
     }

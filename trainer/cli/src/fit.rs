@@ -381,6 +381,7 @@ impl Fit<'_> {
                 temperature,
                 label_smoothing,
                 pull,
+                ..
             } => {
                 let config = InfoNce {
                     temperature,

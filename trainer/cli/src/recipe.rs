@@ -6,6 +6,7 @@ use sensorium_core::feature::FrontEnd;
 use sensorium_data::{Augmentations, Modality, SetConfig, SplitConfig};
 use sensorium_engine::classes::Classes;
 use sensorium_engine::keys::from_toml;
+use sensorium_model::conv::Conse;
 use sensorium_model::{Sense, TowerConfig};
 use serde::{Deserialize, Serialize};
 
@@ -100,6 +101,9 @@ pub enum Binding {
         /// together, which hurts what is bound to them later.
         #[serde(default)]
         pull: f64,
+        /// What is added to the embeddings of the trained encoder.
+        #[serde(default)]
+        conse: Option<ConseConfig>,
     },
     /// The frozen embedding of a sample's picture, or of what another sense recorded with it, against
     /// those of the rest of the batch. Neither words nor labels take part.
@@ -140,6 +144,17 @@ pub enum Binding {
         #[serde(default)]
         pull: f64,
     },
+}
+
+/// How finished embeddings lean towards the words of training: [`Conse`] without what is known from the
+/// classes.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConseConfig {
+    /// Divides cosines before the softmax over words.
+    pub temperature: f64,
+    /// Times the words' mean; the encoder's own embedding has length 1.
+    pub weight: f64,
 }
 
 /// A loss of pairs.
@@ -292,6 +307,27 @@ impl Recipe {
             Sense::Thermal => Modality::Thermal,
             Sense::Imu => Modality::Imu,
         }
+    }
+
+    /// The dimensions of the encoder that is trained, bound to so many words where it leans towards them.
+    #[must_use]
+    pub fn tower(&self, words: usize) -> TowerConfig {
+        let mut tower = self.encoder.clone();
+        if let (TowerConfig::Conv(config), Binding::Words { conse, .. }) =
+            (&mut tower, self.binding)
+        {
+            config.conse = conse.map(
+                |ConseConfig {
+                     temperature,
+                     weight,
+                 }| Conse {
+                    words,
+                    temperature,
+                    weight,
+                },
+            );
+        }
+        tower
     }
 
     /// The class that has a label, by its place; the first, if several are true of it.

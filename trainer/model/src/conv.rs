@@ -24,8 +24,10 @@ use crate::ops::{self, Affine, FusedBackend, Statistics};
 mod config;
 mod walk;
 
-pub use config::{Activation, ConvConfig, ConvConfigError, Extent, LayerConfig, Norm, Pooling};
-pub use walk::{head_name, layer_name};
+pub use config::{
+    Activation, Conse, ConvConfig, ConvConfigError, Extent, LayerConfig, Norm, Pooling,
+};
+pub use walk::{head_name, layer_name, words_name};
 
 /// Added to a variance before its root is taken.
 pub const NORM_EPSILON: f64 = 1e-5;
@@ -40,6 +42,7 @@ pub struct ConvEncoder<B: Backend> {
     dropout: Dropout,
     head: Linear<B>,
     log_scale: Option<Param<Tensor<B, 1>>>,
+    words: Option<Param<Tensor<B, 2>>>,
     #[module(skip)]
     config: ConvConfig,
 }
@@ -79,6 +82,11 @@ impl ConvConfig {
                 let value = scale.ln();
                 let scale: Param<Tensor<B, 1>> = Initializer::Constant { value }.init([1], device);
                 scale.set_require_grad(self.learn_scale)
+            }),
+            words: self.conse.map(|conse| {
+                let shape = [conse.words, self.output];
+                let words: Param<Tensor<B, 2>> = Initializer::Zeros.init(shape, device);
+                words.set_require_grad(false)
             }),
             config: self.clone(),
         })
@@ -128,6 +136,7 @@ impl LayerConfig {
             Self::Dropout { share } => layer.dropout = Some(DropoutConfig::new(share).init()),
             Self::Level { .. }
             | Self::Centre { .. }
+            | Self::Detail { .. }
             | Self::Pool { .. }
             | Self::JoinRows {}
             | Self::JoinFrames {} => {}
@@ -141,6 +150,15 @@ impl<B: Backend> ConvEncoder<B> {
     #[must_use]
     pub fn config(&self) -> &ConvConfig {
         &self.config
+    }
+
+    /// The words that finished embeddings lean towards, `[words, output]`, rows of length 1.
+    #[must_use]
+    pub fn with_words(mut self, words: Tensor<B, 2>) -> Self {
+        self.words = self
+            .words
+            .map(|old| old.map(|_| words.set_require_grad(false)));
+        self
     }
 
     /// Stretches embeddings of length 1 to the encoder's scale.
@@ -158,7 +176,24 @@ impl<B: Backend> ConvEncoder<B> {
 }
 
 impl<B: FusedBackend> ConvEncoder<B> {
-    /// One embedding an input, of length 1.
+    /// As [`forward`](Self::forward), by the finished encoder: its embedding leans towards the words
+    /// that it was trained on, if [`ConvConfig::conse`] says so.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn embed(&self, input: Input<B>) -> Tensor<B, 2> {
+        let x = self.forward(input);
+        let (Some(conse), Some(words)) = (self.config.conse, &self.words) else {
+            return x;
+        };
+        let words = words.val();
+        let logits = x.clone().matmul(words.clone().transpose());
+        let shares = activation::softmax(logits.div_scalar(conse.temperature), 1);
+        normalise(x + shares.matmul(words).mul_scalar(conse.weight))
+    }
+
+    /// One embedding an input, of length 1, as losses take it.
     ///
     /// # Shapes
     ///
@@ -179,6 +214,7 @@ impl<B: FusedBackend> ConvEncoder<B> {
             x = match *config {
                 LayerConfig::Level { floor } => level(x, floor),
                 LayerConfig::Centre { spread } => centred(x, spread),
+                LayerConfig::Detail { scale } => detailed(x, scale),
                 LayerConfig::Conv {
                     activation,
                     residual,
@@ -275,6 +311,14 @@ fn centred<B: Backend>(x: Tensor<B, 4>, spread: bool) -> Tensor<B, 4> {
     }
     let variance = (centred.clone() * centred.clone()).mean_dim(3);
     centred / (variance + NORM_EPSILON).sqrt()
+}
+
+fn detailed<B: Backend>(x: Tensor<B, 4>, scale: f64) -> Tensor<B, 4> {
+    let detail = centred(x.clone(), false).div_scalar(scale);
+    // Of the amount, and its sign put back: of large negative numbers x + sqrt(x² + 1) has no digits.
+    let amount = detail.clone().abs();
+    let root = (amount.clone() * amount.clone() + 1.0).sqrt();
+    Tensor::cat(vec![x, (amount + root).log() * detail.sign()], 1)
 }
 
 fn pooled<B: Backend>(x: Tensor<B, 4>, by: Pooling, kernel: Option<[usize; 2]>) -> Tensor<B, 4> {

@@ -160,6 +160,15 @@ impl<B: Backend> Tower<B> {
         })
     }
 
+    /// The words that finished embeddings lean towards, `[words, output]`, where they do.
+    #[must_use]
+    pub fn with_words(self, words: Tensor<B, 2>) -> Self {
+        match self {
+            Self::Conv(encoder) => Self::Conv(encoder.with_words(words)),
+            transformer => transformer,
+        }
+    }
+
     /// Weights that an optimiser should not shrink.
     #[must_use]
     pub fn undecayed(&self) -> HashSet<ParamId> {
@@ -171,7 +180,7 @@ impl<B: Backend> Tower<B> {
 }
 
 impl<B: FusedBackend> Tower<B> {
-    /// One embedding an input, of length 1: `[batch, output]`.
+    /// One embedding an input, of length 1: `[batch, output]`, as losses take it.
     ///
     /// # Panics
     ///
@@ -180,6 +189,18 @@ impl<B: FusedBackend> Tower<B> {
         match self {
             Self::Transformer(encoder) => encoder.forward(input),
             Self::Conv(encoder) => encoder.forward(input),
+        }
+    }
+
+    /// As [`forward`](Self::forward), by the finished encoder.
+    ///
+    /// # Panics
+    ///
+    /// As [`forward`](Self::forward).
+    pub fn embed(&self, input: Input<B>) -> Tensor<B, 2> {
+        match self {
+            Self::Transformer(encoder) => encoder.forward(input),
+            Self::Conv(encoder) => encoder.embed(input),
         }
     }
 }

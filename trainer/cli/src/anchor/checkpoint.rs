@@ -96,7 +96,7 @@ impl VisionTower {
             .flat_map(|image| self.front_end.extract(image));
         let shape = self.front_end.output_shape();
         let input = Input::of_shape(values.collect(), &shape, &Default::default());
-        rows(self.encoder.forward(input))
+        rows(self.encoder.embed(input))
     }
 }
 

@@ -70,7 +70,7 @@ pub fn embed_onnx(onnx: &[u8], shape: &[usize], inputs: &[f32]) -> anyhow::Resul
 pub fn embed(encoder: &Tower<Inference>, inputs: &[f32]) -> Vec<f32> {
     let shape = encoder.config().input_shape();
     let input = Input::of_shape(inputs.to_vec(), &shape, &Default::default());
-    let output = encoder.forward(input);
+    let output = encoder.embed(input);
     output.into_data().iter::<f32>().collect()
 }
 
@@ -93,7 +93,8 @@ pub fn max_abs(a: &[f32], b: &[f32]) -> f32 {
 mod tests {
     use super::*;
     use crate::export::to_onnx;
-    use sensorium_model::conv::{Activation, ConvConfig, LayerConfig, Norm, Pooling};
+    use burn::tensor::{Tensor, TensorData};
+    use sensorium_model::conv::{Activation, Conse, ConvConfig, LayerConfig, Norm, Pooling};
     use sensorium_model::weights::Weights;
     use sensorium_model::{EncoderConfig, InputConfig, Sense, TowerConfig};
 
@@ -140,6 +141,7 @@ mod tests {
         let layers = [
             LayerConfig::Level { floor: 0.01 },
             LayerConfig::Centre { spread: true },
+            LayerConfig::Detail { scale: 0.1 },
             conv(8, 1, [1, 2], Norm::Batch, false),
             conv(8, 8, [1, 1], Norm::None, true),
             conv(8, 2, [1, 1], Norm::Group(4), false),
@@ -147,6 +149,7 @@ mod tests {
             LayerConfig::Dropout { share: 0.5 },
             pool(Pooling::MeanMax, Some([1, 3])),
         ];
+        let device = Default::default();
         for input in [vec![6, 31], vec![2, 9, 20], vec![3, 4, 9, 16]] {
             let mut layers = layers.to_vec();
             if input.len() == 4 {
@@ -155,7 +158,7 @@ mod tests {
             }
             layers.push(LayerConfig::JoinRows {});
             layers.push(pool(Pooling::Mean, None));
-            same_when_exported(&TowerConfig::Conv(ConvConfig {
+            let config = TowerConfig::Conv(ConvConfig {
                 sense: Sense::Depth,
                 input,
                 layers,
@@ -164,7 +167,15 @@ mod tests {
                 skip: false,
                 scale: None,
                 learn_scale: false,
-            }));
+                conse: Some(Conse {
+                    words: 7,
+                    temperature: 0.1,
+                    weight: 0.5,
+                }),
+            });
+            let words = Tensor::from_data(TensorData::new(wave(7 * 20), [7, 20]), &device);
+            let encoder: Tower<Inference> = config.init(&device).unwrap();
+            same_when_written(&encoder.with_words(words), &config);
         }
     }
 
@@ -179,6 +190,7 @@ mod tests {
             skip: true,
             scale: None,
             learn_scale: false,
+            conse: None,
         });
         let encoder: Tower<Inference> = config.init(&Default::default()).unwrap();
         same_when_written(&encoder, &config);

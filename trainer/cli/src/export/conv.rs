@@ -4,11 +4,12 @@
 //! activation.
 
 use sensorium_model::conv::{
-    Activation, ConvConfig, Extent, LayerConfig, NORM_EPSILON, Norm, Pooling, head_name, layer_name,
+    Activation, Conse, ConvConfig, Extent, LayerConfig, NORM_EPSILON, Norm, Pooling, head_name,
+    layer_name, words_name,
 };
 use sensorium_model::weights::{Weights, WeightsError};
 
-use super::encoder::{gelu, normalised};
+use super::encoder::{OUTPUT, gelu, normalised, of_length_1};
 use crate::onnx::{Attribute, Graph};
 
 /// The ONNX file of an encoder: an input of the sense's name, `[N, ...]` of the shape of one input,
@@ -78,6 +79,7 @@ impl Writer<'_> {
         Ok(match *layer {
             LayerConfig::Level { floor } => self.level(&name, before, floor as f32, x),
             LayerConfig::Centre { spread } => self.centred(&name, spread, x),
+            LayerConfig::Detail { scale } => self.detailed(&name, scale as f32, x),
             LayerConfig::Conv { .. } => self.conv(index, layer, before, x)?,
             LayerConfig::Pool { by, kernel } => {
                 self.pool(&name, by, kernel.unwrap_or(before.size), x)
@@ -278,6 +280,18 @@ impl Writer<'_> {
         self.graph.node("Sub", name, &[x, &mean], &[])
     }
 
+    fn detailed(&mut self, name: &str, scale: f32, x: &str) -> String {
+        let part = |part: &str| format!("{name}.{part}");
+        let detail = self.centred(&part("centred"), false, x);
+        let scale = self.graph.floats(&part("scale"), &[1], &[scale]);
+        let detail = self
+            .graph
+            .node("Div", &part("scaled"), &[&detail, &scale], &[]);
+        let detail = self.graph.node("Asinh", &part("detail"), &[&detail], &[]);
+        let axis = [("axis", Attribute::Int(1))];
+        self.graph.node("Concat", name, &[x, &detail], &axis)
+    }
+
     /// Less the mean over some axes, and over the root of the variance.
     fn standardised(&mut self, name: &str, x: &str, axes: &[(&str, Attribute<'_>)]) -> String {
         let part = |part: &str| format!("{name}.{part}");
@@ -329,7 +343,37 @@ impl Writer<'_> {
                 .graph
                 .node("Add", "head.sum_with_beside", &[&x, &beside], &[]);
         }
-        Ok(normalised(&mut self.graph, &x))
+        let Some(conse) = self.config.conse else {
+            return Ok(normalised(&mut self.graph, &x));
+        };
+        let x = of_length_1(&mut self.graph, "head", "head.normalised", &x);
+        let x = self.leaning(conse, &x)?;
+        Ok(of_length_1(&mut self.graph, "conse", OUTPUT, &x))
+    }
+
+    /// With the words of training added, weighed by how likely they are.
+    fn leaning(&mut self, conse: Conse, x: &str) -> Result<String, WeightsError> {
+        let Conse {
+            words,
+            temperature,
+            weight,
+        } = conse;
+        let output = self.config.output;
+        let rows = self
+            .weights
+            .expect(&words_name(self.config.sense), &[words, output])?;
+        let columns: Vec<f32> = (0..output * words)
+            .map(|i| rows[(i % words) * output + i / words] / temperature as f32)
+            .collect();
+        let weighed: Vec<f32> = rows.iter().map(|value| value * weight as f32).collect();
+        let graph = &mut self.graph;
+        let columns = graph.floats("conse.columns", &[output, words], &columns);
+        let weighed = graph.floats("conse.words", &[words, output], &weighed);
+        let logits = graph.node("MatMul", "conse.logits", &[x, &columns], &[]);
+        let axis = [("axis", Attribute::Int(-1))];
+        let shares = graph.node("Softmax", "conse.shares", &[&logits], &axis);
+        let mean = graph.node("MatMul", "conse.mean", &[&shares, &weighed], &[]);
+        Ok(graph.node("Add", "conse.leaning", &[x, &mean], &[]))
     }
 
     /// Some columns of rows.

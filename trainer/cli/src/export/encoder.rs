@@ -143,14 +143,20 @@ fn quick_gelu(graph: &mut Graph, name: &str, x: &str) -> String {
 
 /// Rows of length 1, as the graph's output.
 pub fn normalised(graph: &mut Graph, x: &str) -> String {
-    let squares = graph.node("Mul", "head.squares", &[x, x], &[]);
-    let axes = graph.ints("head.axes", &[-1]);
+    of_length_1(graph, "head", OUTPUT, x)
+}
+
+/// Rows of length 1, by nodes whose names begin with that of a part of the graph.
+pub fn of_length_1(graph: &mut Graph, part: &str, name: &str, x: &str) -> String {
+    let part = |of: &str| format!("{part}.{of}");
+    let squares = graph.node("Mul", &part("squares"), &[x, x], &[]);
+    let axes = graph.ints(&part("axes"), &[-1]);
     let keep = [("keepdims", Attribute::Int(1))];
-    let sum = graph.node("ReduceSum", "head.sum", &[&squares, &axes], &keep);
-    let norm = graph.node("Sqrt", "head.length", &[&sum], &[]);
-    let least = graph.floats("head.least", &[1], &[1e-12]);
-    let norm = graph.node("Max", "head.divisor", &[&norm, &least], &[]);
-    graph.node("Div", OUTPUT, &[x, &norm], &[])
+    let sum = graph.node("ReduceSum", &part("sum"), &[&squares, &axes], &keep);
+    let norm = graph.node("Sqrt", &part("length"), &[&sum], &[]);
+    let least = graph.floats(&part("least"), &[1], &[1e-12]);
+    let norm = graph.node("Max", &part("divisor"), &[&norm, &least], &[]);
+    graph.node("Div", name, &[x, &norm], &[])
 }
 
 struct Writer<'a, S> {

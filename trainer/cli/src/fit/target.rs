@@ -79,6 +79,14 @@ impl<B: Differentiable> Targets<B> {
         })
     }
 
+    /// The words that training may use, `[classes, dim]`, if it is words that samples are bound to.
+    pub fn word_vectors(&self) -> Option<Tensor<B, 2>> {
+        match self {
+            Self::Words { vectors, .. } => Some(vectors.clone()),
+            Self::Images { .. } | Self::Teacher { .. } => None,
+        }
+    }
+
     /// Pictures, by the embeddings of so many views of each.
     pub fn images(
         mut rows: Vec<f32>,

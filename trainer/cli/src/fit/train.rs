@@ -95,11 +95,15 @@ impl<B: Differentiable> Training<'_, B> {
             .with_epsilon(1e-8)
             .with_weight_decay(config.weight_decay);
         B::seed(&device, self.seed);
-        let encoder = self.recipe.encoder.init::<B>(&device)?;
-        let encoder = match self.first {
-            Some(weights) => encoder.with_weights(weights)?,
-            None => encoder,
-        };
+        let words = self.targets.word_vectors();
+        let count = words.as_ref().map_or(0, |words| words.dims()[0]);
+        let mut encoder = self.recipe.tower(count).init::<B>(&device)?;
+        if let Some(weights) = self.first {
+            encoder = encoder.with_weights(weights)?;
+        }
+        if let Some(words) = words {
+            encoder = encoder.with_words(words);
+        }
         let optimizer = AdamW::new(&adam, encoder.undecayed());
         let mut state = State {
             progress: Progress::default(),

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use sensorium_data::{Modality, SetConfig};
 use sensorium_engine::keys::{TomlError, hint};
-use sensorium_model::Sense;
+use sensorium_model::{Sense, TowerConfig};
 use thiserror::Error;
 
-use super::{Binding, Recipe, Training};
+use super::{Binding, ConseConfig, Recipe, Training};
 
 /// Sounds of a mixture: more are noise.
 const MOST_PARTS: usize = 8;
@@ -59,6 +59,9 @@ impl Recipe {
     fn encoder_fault(&self) -> Option<String> {
         if self.encoder.sense() == Sense::Text {
             return Some("encoder.input.sense is text, expected one that is bound to words".into());
+        }
+        if matches!(&self.encoder, TowerConfig::Conv(config) if config.conse.is_some()) {
+            return Some("encoder.conse has no place here, expected binding.conse".into());
         }
         if let Err(error) = self.encoder.check() {
             return Some(format!("encoder.{error}"));
@@ -126,11 +129,27 @@ impl Recipe {
                 temperature,
                 label_smoothing,
                 pull,
+                conse,
             } => {
                 if !(0.0..f64::INFINITY).contains(&pull) {
                     return Some(format!(
                         "binding.pull is {pull}, expected a number from 0 on"
                     ));
+                }
+                if let Some(ConseConfig {
+                    temperature,
+                    weight,
+                }) = conse
+                {
+                    if !matches!(self.encoder, TowerConfig::Conv(_)) {
+                        return Some("binding.conse is for encoders of the form conv".into());
+                    }
+                    if let Some(what) = not_positive(&[
+                        ("binding.conse.temperature", temperature),
+                        ("binding.conse.weight", weight),
+                    ]) {
+                        return Some(what);
+                    }
                 }
                 if self.pairing.is_some() {
                     return Some("pairing is for binding to images, not to words".into());

@@ -64,6 +64,11 @@ fn a_value_that_does_not_fit_is_named() {
             "either binding.temperature or encoder.scale has to be there, not both",
         ),
         (
+            "label_smoothing = 0.1",
+            "label_smoothing = 0.1\nconse = { temperature = 0.07, weight = 0.5 }",
+            "binding.conse is for encoders of the form conv",
+        ),
+        (
             "batch = 64",
             "batch = 64\nchunk = 65",
             "training.chunk is 65, expected 1 to training.batch, 64",

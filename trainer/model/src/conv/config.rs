@@ -33,6 +33,24 @@ pub struct ConvConfig {
     /// Whether training moves the scale.
     #[serde(default)]
     pub learn_scale: bool,
+    /// How finished embeddings lean towards the words of training; a recipe says so in its binding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conse: Option<Conse>,
+}
+
+/// A convex combination of semantic embeddings (ConSE, Norouzi et al. 2014) that is added to what
+/// an encoder gives: the mean of the words that it was trained to tell apart, weighed by how likely it
+/// thinks them. A loss that only tells classes apart leaves an embedding free wherever those words do
+/// not differ, and words that no training met look there too.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conse {
+    /// How many words there are.
+    pub words: usize,
+    /// Divides cosines before the softmax over words.
+    pub temperature: f64,
+    /// Times the mean; the encoder's own embedding has length 1.
+    pub weight: f64,
 }
 
 /// One layer. Kernels are odd and inputs are filled up with zeros on both sides, so that with a
@@ -52,6 +70,13 @@ pub enum LayerConfig {
         /// Whether it is divided by its standard deviation as well.
         #[serde(default)]
         spread: bool,
+    },
+    /// All channels as they are, then once more as what differs from the mean of their row, small
+    /// values stretched: `asinh((x - mean) / scale)`. A swing of the body of some thousandths of g is seen
+    /// beside gravity and beside blows of several g.
+    Detail {
+        /// Below it values stay in proportion, above it only their logarithms do; in the units of the input.
+        scale: f64,
     },
     /// Convolution, norm, activation.
     Conv {
@@ -196,6 +221,14 @@ pub enum ConvConfigError {
         /// The axes of the input.
         input: Vec<usize>,
     },
+    /// A setting of ConSE is no positive number.
+    #[error("conse.{what} is {value}, expected a number above 0")]
+    Conse {
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
     /// The scale is no positive number.
     #[error("scale is {value}, expected a positive number")]
     Scale {
@@ -292,6 +325,18 @@ impl ConvConfig {
                 input: self.input.clone(),
             });
         }
+        if let Some(conse) = self.conse {
+            let settings = [
+                ("words", conse.words as f64),
+                ("temperature", conse.temperature),
+                ("weight", conse.weight),
+            ];
+            for (what, value) in settings {
+                if !(value > 0.0 && value.is_finite()) {
+                    return Err(ConvConfigError::Conse { what, value });
+                }
+            }
+        }
         match self.scale {
             Some(value) if !(value > 0.0 && value.is_finite()) => {
                 Err(ConvConfigError::Scale { value })
@@ -339,6 +384,13 @@ impl LayerConfig {
                 fault("floor", floor.to_string(), "above 0 and below 1".into())
             }
             Self::Level { .. } | Self::Centre { .. } => Ok(before),
+            Self::Detail { scale } if !(scale > 0.0 && scale.is_finite()) => {
+                fault("scale", scale.to_string(), "a number above 0".into())
+            }
+            Self::Detail { .. } => Ok(Extent {
+                channels: before.channels * 2,
+                ..before
+            }),
             Self::Conv {
                 channels,
                 kernel,

@@ -54,6 +54,7 @@ fn tiny() -> ConvConfig {
         skip: false,
         scale: Some(10.0),
         learn_scale: true,
+        conse: None,
     }
 }
 
@@ -280,6 +281,10 @@ fn layers_that_do_not_fit_are_refused() {
         refused(&|c| c.dropout = 1.0),
         "dropout is 1, expected at least 0 and below 1"
     );
+    assert_eq!(
+        refused(&|c| c.layers[0] = LayerConfig::Detail { scale: 0.0 }),
+        "layers[0]: scale is 0, expected a number above 0"
+    );
     let mut groups = tiny();
     if let LayerConfig::Conv { groups, .. } = &mut groups.layers[2] {
         *groups = 4;
@@ -287,6 +292,91 @@ fn layers_that_do_not_fit_are_refused() {
     assert_eq!(
         groups.check().unwrap_err().to_string(),
         "layers[2]: groups is 4, expected a divisor of 6 and 6"
+    );
+}
+
+#[test]
+fn small_motions_beside_a_large_constant_are_stretched() {
+    let device = Default::default();
+    let row = [1.0f32, 1.02, 0.98, 1.0, -3e4, -3e4, -3e4, 9e4];
+    let x = Tensor::<Inference, 1>::from_data(row, &device).reshape([1, 2, 1, 4]);
+    let y: Vec<f32> = detailed(x, 0.02).into_data().iter().collect();
+    assert_eq!(y[..8], row);
+    // asinh(±1) = ±0.881374; of so large a number it is the logarithm of its double.
+    let detail = [0.0, 0.881_374, -0.881_374, 0.0];
+    for (value, expected) in y[8..12].iter().zip(detail) {
+        assert!((value - expected).abs() < 1e-4, "{y:?}");
+    }
+    for (value, expected) in y[12..].iter().zip([-3e4f32, -3e4, -3e4, 9e4]) {
+        let expected = (expected.abs() * 2.0 / 0.02).ln() * expected.signum();
+        assert!((value - expected).abs() < 1e-4, "{y:?}");
+    }
+}
+
+#[test]
+fn finished_embeddings_lean_towards_likely_words() {
+    let config = ConvConfig {
+        conse: Some(Conse {
+            words: 2,
+            temperature: 0.5,
+            weight: 2.0,
+        }),
+        ..certain()
+    };
+    let device = Default::default();
+    let rows = [[0.0f32, 1.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]];
+    let words = Tensor::from_data(rows, &device);
+    let encoder = trained(&config, 2).with_words(words);
+    let weights = encoder.to_weights();
+    assert_eq!(
+        weights.get("depth.words").unwrap().values,
+        rows.as_flattened()
+    );
+    // A step moves everything but the words.
+    let mut optimizer = SgdConfig::new().init();
+    let loss = encoder
+        .forward(batch(&config, &[0.0, 1.3]))
+        .slice([0..2, 0..1])
+        .sum();
+    let gradients = GradientsParams::from_grads(loss.backward(), &encoder);
+    let moved: ConvEncoder<Training> = optimizer.step(0.05, encoder.clone(), gradients);
+    let moved = moved.to_weights();
+    assert_eq!(moved.get("depth.words"), weights.get("depth.words"));
+    assert_ne!(
+        moved.get("depth.head.weight"),
+        weights.get("depth.head.weight")
+    );
+
+    let other = config.init::<Inference>(&device).unwrap();
+    let other = other.with_weights(&weights).unwrap();
+    let x = embed(&other, &[0.4]);
+    let leaning = other.embed(batch(&config, &[0.4]));
+    let leaning: Vec<f32> = leaning.into_data().iter().collect();
+    let likely = rows.map(|row| (x.iter().zip(row).map(|(a, b)| a * b).sum::<f32>() / 0.5).exp());
+    let mut expected: Vec<f32> = (0..4)
+        .map(|i| {
+            let mean = likely[0] * rows[0][i] + likely[1] * rows[1][i];
+            x[i] + 2.0 * mean / (likely[0] + likely[1])
+        })
+        .collect();
+    let length = expected.iter().map(|v| v * v).sum::<f32>().sqrt();
+    expected.iter_mut().for_each(|v| *v /= length);
+    for (value, expected) in leaning.iter().zip(&expected) {
+        assert!((value - expected).abs() < 1e-5, "{leaning:?}, {expected:?}");
+    }
+    assert_eq!(
+        ConvConfig {
+            conse: Some(Conse {
+                words: 0,
+                temperature: 0.5,
+                weight: 2.0,
+            }),
+            ..certain()
+        }
+        .check()
+        .unwrap_err()
+        .to_string(),
+        "conse.words is 0, expected a number above 0"
     );
 }
 
@@ -301,6 +391,7 @@ fn a_way_past_the_linear_layer_is_where_training_starts() {
         skip: true,
         scale: None,
         learn_scale: false,
+        conse: None,
     };
     let start: Vec<f32> = embed(&config.init(&Default::default()).unwrap(), &[0.4]);
     let given: Vec<f32> = (5..9).map(|i| (i as f32 * 0.37 + 0.4).sin()).collect();

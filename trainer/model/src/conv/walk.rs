@@ -25,6 +25,12 @@ pub fn head_name(sense: crate::Sense, part: &str) -> String {
     format!("{sense}.head.{part}")
 }
 
+/// Name of the words that finished embeddings lean towards.
+#[must_use]
+pub fn words_name(sense: crate::Sense) -> String {
+    format!("{sense}.words")
+}
+
 fn log_scale_name(sense: crate::Sense) -> String {
     format!("{sense}.log_logit_scale")
 }
@@ -67,6 +73,9 @@ impl<B: Backend> ConvEncoder<B> {
             let value = scale.val().into_data().iter::<f32>().collect();
             weights.insert(log_scale_name(sense), &[], value);
         }
+        if let Some(words) = &self.words {
+            put(&mut weights, words_name(sense), words.val());
+        }
         weights
     }
 
@@ -103,6 +112,10 @@ impl<B: Backend> ConvEncoder<B> {
             let value = Tensor::from_data(TensorData::new(values, [1]), &scale.device());
             let scale = Param::initialized(scale.id, value.require_grad());
             self.log_scale = Some(scale.set_require_grad(self.config.learn_scale));
+        }
+        if let Some(words) = self.words.take() {
+            let words = take(source, &words_name(sense), words)?;
+            self.words = Some(words.set_require_grad(false));
         }
         Ok(self)
     }
