@@ -1,4 +1,5 @@
 use super::*;
+use crate::anchor::Anchor;
 
 const HAPT: &str = include_str!("../../../recipes/imu-hapt.toml");
 
@@ -124,6 +125,40 @@ fn a_value_that_does_not_fit_is_named() {
             message(&HAPT.replace(from, to)),
             format!("\"r.toml\": {expected}")
         );
+    }
+}
+
+/// A training fails on a phrase that its file of words does not have.
+#[test]
+fn the_words_beside_the_recipes_are_all_that_they_bind_to() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes");
+    for (words, recipes) in [
+        ("imu-hapt.anchor.safetensors", &["imu-hapt.toml"][..]),
+        (
+            "digits/words.safetensors",
+            &["digits/picture.toml", "digits/sound.toml"],
+        ),
+        (
+            "sense-1/words.safetensors",
+            &[
+                "depth-to-imu/imu.toml",
+                "sense-1/depth-clip.toml",
+                "sense-1/depth.toml",
+                "sense-1/imu.toml",
+                "sense-1/imu-node.toml",
+                "sense-1/sound.toml",
+                "sense-1/sound-instruments.toml",
+                "sense-1/thermal-clip.toml",
+                "sense-1/thermal.toml",
+            ],
+        ),
+    ] {
+        let anchor = Anchor::open(&folder.join(words)).unwrap();
+        for recipe in recipes {
+            let recipe = Recipe::open(&folder.join(recipe)).unwrap();
+            let bound = anchor.classes(&recipe).and(anchor.background(&recipe));
+            assert!(bound.is_ok(), "{} of {words}: {bound:?}", recipe.name);
+        }
     }
 }
 
