@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use burn::backend::Autodiff;
 use sensorium_data::{Split, SplitConfig};
 use sensorium_model::backend::{self, Differentiable};
-use sensorium_model::conv::LayerConfig;
+use sensorium_model::conv::{LayerConfig, words_name};
 use sensorium_model::loss::InfoNce;
 use sensorium_model::precision::{Products, with_products};
 use sensorium_model::weights::Weights;
@@ -430,17 +430,23 @@ fn weights_of(from: &Path, recipe: &Recipe) -> anyhow::Result<(Weights, String)>
     let run = RunDir::open(from)?;
     let (weights, config) = run.checkpoint()?;
     ensure!(
-        without_dropout(&config) == without_dropout(&recipe.encoder),
+        learned(&config) == learned(&recipe.encoder),
         "--from {from:?} is another encoder than that of the recipe, expected the same but for what \
          it drops at random"
     );
     let bytes = std::fs::read(run.path("checkpoint.safetensors"))
         .with_context(|| format!("reading the checkpoint of {from:?}"))?;
-    Ok((weights, sensorium_pack::sha256_hex(&bytes)))
+    // The words that it leans towards are those of the recipe.
+    let words = words_name(config.sense());
+    let mut learned = Weights::new();
+    for (name, array) in weights.iter().filter(|(name, _)| *name != words) {
+        learned.insert(name, &array.shape, array.values.clone());
+    }
+    Ok((learned, sensorium_pack::sha256_hex(&bytes)))
 }
 
-/// What decides the weights of an encoder.
-fn without_dropout(config: &TowerConfig) -> TowerConfig {
+/// What decides which weights an encoder learns.
+fn learned(config: &TowerConfig) -> TowerConfig {
     match config.clone() {
         TowerConfig::Transformer(config) => TowerConfig::Transformer(EncoderConfig {
             dropout: 0.0,
@@ -449,6 +455,7 @@ fn without_dropout(config: &TowerConfig) -> TowerConfig {
         }),
         TowerConfig::Conv(mut config) => {
             config.dropout = 0.0;
+            config.conse = None;
             for layer in &mut config.layers {
                 if let LayerConfig::Dropout { share } = layer {
                     *share = 0.0;
@@ -565,3 +572,6 @@ fn facts(
         measured_by: measured_by.cloned().map(Box::new),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -309,25 +309,21 @@ impl Recipe {
         }
     }
 
-    /// The dimensions of the encoder that is trained, bound to so many words where it leans towards them.
+    /// How finished embeddings lean towards so many words, if they do.
     #[must_use]
-    pub fn tower(&self, words: usize) -> TowerConfig {
-        let mut tower = self.encoder.clone();
-        if let (TowerConfig::Conv(config), Binding::Words { conse, .. }) =
-            (&mut tower, self.binding)
-        {
-            config.conse = conse.map(
-                |ConseConfig {
-                     temperature,
-                     weight,
-                 }| Conse {
-                    words,
-                    temperature,
-                    weight,
-                },
-            );
-        }
-        tower
+    pub fn conse(&self, words: usize) -> Option<Conse> {
+        let Binding::Words { conse, .. } = self.binding else {
+            return None;
+        };
+        let ConseConfig {
+            temperature,
+            weight,
+        } = conse?;
+        Some(Conse {
+            words,
+            temperature,
+            weight,
+        })
     }
 
     /// The class that has a label, by its place; the first, if several are true of it.

@@ -9,7 +9,7 @@
 //!
 //! Frames of a clip go through the layers one by one until `join-frames` lays them side by side.
 
-use burn::module::{Initializer, Module, Param};
+use burn::module::{Initializer, Module, Param, ParamId};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, GroupNorm, GroupNormConfig, Linear,
@@ -152,12 +152,12 @@ impl<B: Backend> ConvEncoder<B> {
         &self.config
     }
 
-    /// The words that finished embeddings lean towards, `[words, output]`, rows of length 1.
+    /// This encoder, whose finished embeddings lean towards words, `[words, output]`, rows of length 1.
     #[must_use]
-    pub fn with_words(mut self, words: Tensor<B, 2>) -> Self {
-        self.words = self
-            .words
-            .map(|old| old.map(|_| words.set_require_grad(false)));
+    pub fn with_conse(mut self, conse: Conse, words: Tensor<B, 2>) -> Self {
+        self.config.conse = Some(conse);
+        let words = words.set_require_grad(false);
+        self.words = Some(Param::initialized(ParamId::new(), words));
         self
     }
 

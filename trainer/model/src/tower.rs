@@ -7,7 +7,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::conv::{ConvConfig, ConvConfigError, ConvEncoder};
+use crate::conv::{Conse, ConvConfig, ConvConfigError, ConvEncoder};
 use crate::encoder::{ConfigError, Encoder, EncoderConfig, Input, InputConfig};
 use crate::ops::FusedBackend;
 use crate::sense::Sense;
@@ -160,11 +160,12 @@ impl<B: Backend> Tower<B> {
         })
     }
 
-    /// The words that finished embeddings lean towards, `[words, output]`, where they do.
+    /// This encoder, whose finished embeddings lean towards words, `[words, output]`, if it is a
+    /// convolutional net.
     #[must_use]
-    pub fn with_words(self, words: Tensor<B, 2>) -> Self {
+    pub fn with_conse(self, conse: Conse, words: Tensor<B, 2>) -> Self {
         match self {
-            Self::Conv(encoder) => Self::Conv(encoder.with_words(words)),
+            Self::Conv(encoder) => Self::Conv(encoder.with_conse(conse, words)),
             transformer => transformer,
         }
     }

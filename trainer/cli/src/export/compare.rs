@@ -167,15 +167,17 @@ mod tests {
                 skip: false,
                 scale: None,
                 learn_scale: false,
-                conse: Some(Conse {
-                    words: 7,
-                    temperature: 0.1,
-                    weight: 0.5,
-                }),
+                conse: None,
             });
+            let conse = Conse {
+                words: 7,
+                temperature: 0.1,
+                weight: 0.5,
+            };
             let words = Tensor::from_data(TensorData::new(wave(7 * 20), [7, 20]), &device);
             let encoder: Tower<Inference> = config.init(&device).unwrap();
-            same_when_written(&encoder.with_words(words), &config);
+            let encoder = encoder.with_conse(conse, words);
+            same_when_written(&encoder, &encoder.config());
         }
     }
 

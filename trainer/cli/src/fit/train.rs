@@ -95,14 +95,14 @@ impl<B: Differentiable> Training<'_, B> {
             .with_epsilon(1e-8)
             .with_weight_decay(config.weight_decay);
         B::seed(&device, self.seed);
-        let words = self.targets.word_vectors();
-        let count = words.as_ref().map_or(0, |words| words.dims()[0]);
-        let mut encoder = self.recipe.tower(count).init::<B>(&device)?;
+        let mut encoder = self.recipe.encoder.init::<B>(&device)?;
         if let Some(weights) = self.first {
             encoder = encoder.with_weights(weights)?;
         }
-        if let Some(words) = words {
-            encoder = encoder.with_words(words);
+        if let Some(words) = self.targets.word_vectors()
+            && let Some(conse) = self.recipe.conse(words.dims()[0])
+        {
+            encoder = encoder.with_conse(conse, words);
         }
         let optimizer = AdamW::new(&adam, encoder.undecayed());
         let mut state = State {

@@ -315,18 +315,20 @@ fn small_motions_beside_a_large_constant_are_stretched() {
 
 #[test]
 fn finished_embeddings_lean_towards_likely_words() {
+    let conse = Conse {
+        words: 2,
+        temperature: 0.5,
+        weight: 2.0,
+    };
     let config = ConvConfig {
-        conse: Some(Conse {
-            words: 2,
-            temperature: 0.5,
-            weight: 2.0,
-        }),
+        conse: Some(conse),
         ..certain()
     };
     let device = Default::default();
     let rows = [[0.0f32, 1.0, 0.0, 0.0], [0.6, 0.0, 0.8, 0.0]];
     let words = Tensor::from_data(rows, &device);
-    let encoder = trained(&config, 2).with_words(words);
+    let encoder = trained(&certain(), 2).with_conse(conse, words);
+    assert_eq!(encoder.config(), &config);
     let weights = encoder.to_weights();
     assert_eq!(
         weights.get("depth.words").unwrap().values,
@@ -366,11 +368,7 @@ fn finished_embeddings_lean_towards_likely_words() {
     }
     assert_eq!(
         ConvConfig {
-            conse: Some(Conse {
-                words: 0,
-                temperature: 0.5,
-                weight: 2.0,
-            }),
+            conse: Some(Conse { words: 0, ..conse }),
             ..certain()
         }
         .check()
