@@ -12,11 +12,12 @@ fn a_training_begins_with_weights_that_leaned_towards_other_words() {
     let conse = recipe.conse(2).unwrap();
     let words = Tensor::ones([2, recipe.encoder.output()], &device);
     let plain = recipe.encoder.init::<Inference>(&device).unwrap();
+    let before = plain.to_weights();
     let run = RunDir::begin(dir.path(), Path::new(IMU), &[], &Facts::default(), false).unwrap();
-    run.save_checkpoint(&plain.clone().with_conse(conse, words))
+    run.save_checkpoint(&plain.with_conse(conse, words))
         .unwrap();
     let (weights, _) = weights_of(dir.path(), &recipe).unwrap();
-    assert_eq!(weights, plain.to_weights());
+    assert_eq!(weights, before);
 
     let mut other = recipe;
     if let TowerConfig::Conv(config) = &mut other.encoder {
