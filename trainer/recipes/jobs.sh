@@ -1,18 +1,24 @@
-# What scripts of recipes share: the trainer, and tasks side by side. For `source`.
+# What scripts of recipes share: this project's programs, and tasks side by side. For `source`.
 #
 # Trainings use a core each: as many tasks run at once as there are cores, or SENSORIUM_JOBS. Their lines have
-# the task's name before them. SENSORIUM_TRAIN names a trainer that is built already.
+# the task's name before them. SENSORIUM_TRAIN and SENSORIUM name programs that are built already.
 recipes_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 slots=${SENSORIUM_JOBS:-$(nproc)}
 
-# train ARGUMENT...: sensorium-train
-train() {
-  if [[ -n ${SENSORIUM_TRAIN:-} ]]; then
-    "$SENSORIUM_TRAIN" "$@"
+# program BUILT PACKAGE ARGUMENT...: a program that is built already, or of a package here
+program() {
+  local built=$1 package=$2
+  shift 2
+  if [[ -n $built ]]; then
+    "$built" "$@"
   else
-    cargo run --release -q --manifest-path "$recipes_dir/../../Cargo.toml" -p sensorium-train -- "$@"
+    cargo run --release -q --manifest-path "$recipes_dir/../../Cargo.toml" -p "$package" -- "$@"
   fi
 }
+# train ARGUMENT...: sensorium-train
+train() { program "${SENSORIUM_TRAIN:-}" sensorium-train "$@"; }
+# runtime ARGUMENT...: sensorium
+runtime() { program "${SENSORIUM:-}" sensorium "$@"; }
 
 # together NAME COMMAND...: a task, as soon as there is room
 together() {

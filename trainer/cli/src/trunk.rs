@@ -20,6 +20,7 @@ use tract_onnx::prelude::Tensor;
 use crate::anchor::cache::{AnchorCache, Key, Store};
 use crate::anchor::model::{Model, Output, Runner};
 use crate::anchor::space::{AnchorSpace, Identity};
+use crate::quantize::Quantize;
 
 /// `[trunk]` of a recipe.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,10 @@ pub struct TrunkConfig {
     /// input, whose classifier it has to be. For an encoder with `skip`.
     #[serde(default)]
     pub with_anchor: bool,
+    /// Whether its weights become integers of 8 bits before anything is learned, as a pack has them: what is
+    /// learned on its features then knows their errors, and packing adds none.
+    #[serde(default)]
+    pub int8: bool,
 }
 
 /// A trunk, and features that it gave before.
@@ -45,12 +50,12 @@ pub struct Trunk {
 }
 
 impl TrunkConfig {
-    /// The net's file: the one among the data sets, or one in the cache, the anchor's classifier with
-    /// two outputs as one.
+    /// The net's file: the one among the data sets, or one in the cache that is made of it, with weights of 8 bits
+    /// or, of the anchor's classifier, with two outputs as one.
     ///
     /// # Errors
     ///
-    /// A file that cannot be read or written, or an anchor that is made of another net.
+    /// A file that cannot be read, written or made smaller, or an anchor that is made of another net.
     pub fn file(
         &self,
         dir: &Path,
@@ -58,12 +63,25 @@ impl TrunkConfig {
         cache: &AnchorCache,
     ) -> anyhow::Result<PathBuf> {
         let path = dir.join(&self.file);
-        if !self.with_anchor {
+        if !self.with_anchor && !self.int8 {
             return Ok(path);
         }
-        let anchor = anchor.context("trunk.with_anchor is for a recipe that binds to images")?;
-        let joined = || anchor.beside(&path, self.output.as_ref());
-        let onnx = joined().with_context(|| format!("trunk {path:?}"))?;
+        let onnx = || -> anyhow::Result<Vec<u8>> {
+            let onnx = if self.with_anchor {
+                let anchor =
+                    anchor.context("trunk.with_anchor is for a recipe that binds to images")?;
+                anchor.beside(&path, self.output.as_ref())?
+            } else {
+                std::fs::read(&path)?
+            };
+            let weights = if self.int8 {
+                Quantize::Int8
+            } else {
+                Quantize::None
+            };
+            Ok(weights.apply(onnx)?.0)
+        };
+        let onnx = onnx().with_context(|| format!("trunk {path:?}"))?;
         let id = Identity::new("trunk").bytes("file", &onnx).finish();
         cache.file(&format!("{id}-trunk.onnx"), &onnx)
     }
@@ -155,9 +173,8 @@ mod tests {
     use sensorium_model::backend::Inference;
 
     use super::*;
-    use crate::anchor::tiny::{IMAGE, Tiny, assert_close, linear, numbers};
+    use crate::anchor::tiny::{IMAGE, Tiny, assert_close, image_model, linear, numbers};
     use crate::export::{embed_onnx, export};
-    use crate::quantize::Quantize;
     use crate::recipe::Recipe;
     use crate::run::{Facts, RunDir, TRUNK};
 
@@ -166,6 +183,7 @@ mod tests {
             file: "image.onnx".into(),
             output: Some(Output::Name("rows".into())),
             with_anchor: false,
+            int8: false,
         }
     }
 
@@ -191,6 +209,36 @@ mod tests {
         assert_eq!(stored(), size, "nothing was computed again");
         again.features(&numbers(13)[1..]).unwrap();
         assert!(stored() > size);
+    }
+
+    #[test]
+    fn a_trunk_of_integers_has_its_features_before_it_is_packed() {
+        let tiny = Tiny::new();
+        tiny.write("wide.onnx", image_model(40));
+        let cache = AnchorCache::open(&tiny.path("cache")).unwrap();
+        let config = TrunkConfig {
+            file: "wide.onnx".into(),
+            int8: true,
+            ..config()
+        };
+        let file = config.file(tiny.dir(), None, &cache).unwrap();
+        let trunk = config.open(&file, &[3, 2, 2], 40, &cache).unwrap();
+        let (values, mut difference) = (numbers(12), 0.0f32);
+        let floats = linear(&values, 40);
+        for (integer, float) in trunk.features(&values).unwrap().iter().zip(&floats) {
+            difference = difference.max((integer - float).abs());
+        }
+        let largest = floats
+            .iter()
+            .fold(0.0f32, |max, value| max.max(value.abs()));
+        assert!(
+            difference > 0.0 && difference < 0.02 * largest,
+            "{difference}"
+        );
+
+        let onnx = std::fs::read(&file).unwrap();
+        let (packed, summary) = Quantize::Int8.apply(onnx.clone()).unwrap();
+        assert_eq!((packed, summary.unwrap().quantised), (onnx, 0));
     }
 
     #[test]

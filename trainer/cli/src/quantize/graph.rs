@@ -44,6 +44,7 @@ impl Summary {
 
 /// Makes integers of weights, but for the smallest as long as that adds no more than a share `spared`
 /// to the size of all: those of a net's first layers are small, and all that follows has their errors.
+/// Once more, it changes nothing: what are integers already count among all.
 ///
 /// # Errors
 ///
@@ -65,7 +66,8 @@ pub fn quantize(graph: &mut GraphProto, spared: f64) -> Result<Summary, Quantize
         }
     }
     chosen.sort();
-    let total: usize = chosen.iter().map(|(len, ..)| len).sum();
+    let floats: usize = chosen.iter().map(|(len, ..)| len).sum();
+    let total = floats + integers(graph)?;
     let mut floats = 0;
     let small = chosen.iter().take_while(|(len, ..)| {
         floats += len;
@@ -100,6 +102,15 @@ pub fn quantize(graph: &mut GraphProto, spared: f64) -> Result<Summary, Quantize
     }
     graph.node.splice(0..0, first);
     Ok(summary)
+}
+
+/// How many numbers of the graph's weights are integers.
+fn integers(graph: &GraphProto) -> Result<usize, QuantizeError> {
+    let nodes = graph.node.iter().filter(|n| is(n, "DequantizeLinear"));
+    let tensors = nodes.filter_map(|n| place(graph, n.input.first()?)?.tensor(graph));
+    tensors
+        .map(|tensor| Ok(shape(tensor)?.iter().product::<usize>()))
+        .sum()
 }
 
 /// Whether integers and a scale a channel take less than floats, by enough to be worth a node.

@@ -201,6 +201,7 @@ impl<'a> Prepared<'a> {
         let numbers = numbers.filter(|number| number.name != "top-5" || classes > 5);
         let confusion = naming.confusion();
         let recalls = naming.recalls(&ones);
+        let all_scores = self.rows.cosines(&self.class_rows);
         let class = |(i, (ranked, truth)): (usize, &(Ranked, Vec<bool>))| {
             let thresholds = ranked.thresholds(truth, &ones);
             let samples: usize = confusion[i].iter().sum();
@@ -212,7 +213,7 @@ impl<'a> Prepared<'a> {
                 interval: wilson(confusion[i][i] as f64, samples as f64),
                 average_precision: thresholds.average_precision(),
                 auc: thresholds.auc(),
-                false_alarms: self.false_alarms(i),
+                false_alarms: self.false_alarms(i, &all_scores.column(i)),
                 curves: curves(ranked, truth),
             }
         };
@@ -233,20 +234,20 @@ impl<'a> Prepared<'a> {
         })
     }
 
-    /// How often samples of something else, those of no class among them, are taken for a class.
-    fn false_alarms(&self, class: usize) -> Option<FalseAlarms> {
+    /// How often samples of something else, those of no class among them, are taken for a class; `scores` are
+    /// all samples' with it.
+    fn false_alarms(&self, class: usize, scores: &[f64]) -> Option<FalseAlarms> {
         let table = self.table;
         if table.seconds.is_empty() {
             return None;
         }
-        let column = self.rows.cosines(&self.class_rows).column(class);
         let (own, others): (Vec<usize>, Vec<usize>) =
             (0..table.len()).partition(|&i| table.classes_of(i).contains(&class));
-        let mut scores: Vec<f64> = own.iter().map(|&i| column[i]).collect();
-        scores.sort_by(|a, b| b.total_cmp(a));
-        let found = (scores.len() as f64 * AT_RECALL).ceil() as usize;
-        let threshold = *scores.get(found.checked_sub(1)?)?;
-        let count = others.iter().filter(|&&i| column[i] >= threshold).count();
+        let mut own: Vec<f64> = own.iter().map(|&i| scores[i]).collect();
+        own.sort_by(|a, b| b.total_cmp(a));
+        let found = (own.len() as f64 * AT_RECALL).ceil() as usize;
+        let threshold = *own.get(found.checked_sub(1)?)?;
+        let count = others.iter().filter(|&&i| scores[i] >= threshold).count();
         let hours = others.iter().map(|&i| table.seconds[i]).sum::<f64>() / 3600.0;
         let (low, high) = poisson::interval(count as u64);
         (hours > 0.0).then(|| FalseAlarms {
