@@ -22,6 +22,7 @@ mod export;
 mod fit;
 mod graft;
 mod import;
+mod mean;
 mod metrics;
 mod onnx;
 mod pack;
@@ -51,6 +52,7 @@ enum Command {
     Eval(eval::Args),
     Export(export::Args),
     Import(import::Args),
+    Mean(mean::Args),
     Pack(pack::Args),
     Parity(parity::Args),
     Quantize(quantize::Args),
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Eval(args) => eval::run(args).map(|()| ExitCode::SUCCESS),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Mean(args) => mean::run(args).map(|()| ExitCode::SUCCESS),
         Command::Pack(args) => pack::run(args).map(|()| ExitCode::SUCCESS),
         Command::Parity(args) => parity::run(args),
         Command::Quantize(args) => quantize::run(args),

@@ -131,7 +131,7 @@ impl RunDir {
             run.write(name, content)?;
         }
         if let Some(commit) = commit_of(recipe) {
-            run.write(COMMIT, format!("{commit}\n").as_bytes())?;
+            run.set_commit(&commit)?;
         }
         // Last, for it is by this file that a training's folder is known.
         run.write_json("run.json", facts)?;
@@ -203,6 +203,11 @@ impl RunDir {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("reading {path:?}")),
         }
+    }
+
+    /// Says what it was begun at.
+    pub fn set_commit(&self, commit: &str) -> anyhow::Result<()> {
+        self.write(COMMIT, format!("{commit}\n").as_bytes())
     }
 
     /// The recipe as this training used it: less the classes that it left out, and with the groups

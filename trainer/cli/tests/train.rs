@@ -410,3 +410,64 @@ fn a_killed_training_leaves_a_whole_checkpoint() {
     }
     assert!(found > 0, "no training came as far as an epoch");
 }
+
+/// [`RECIPE`] with a convolutional net.
+fn of_convolutions() -> String {
+    let (before, rest) = RECIPE.split_once("[encoder]").unwrap();
+    let (_, after) = rest.split_once("\n[text]").unwrap();
+    let encoder = "[encoder]\nform = \"conv\"\nsense = \"imu\"\ninput = [6, 32]\noutput = 8\nlayers = [\n\
+        { kind = \"conv\", channels = 4, kernel = [1, 5], stride = [1, 2] },\n\
+        { kind = \"conv\", channels = 6, kernel = [1, 3] },\n\
+        { kind = \"pool\", by = \"mean\" },\n]\n";
+    format!("{before}{encoder}\n[text]{after}")
+}
+
+#[test]
+fn trainings_of_other_seeds_become_one_encoder() {
+    let small = Small::new();
+    let text = of_convolutions();
+    std::fs::write(small.path("r.toml"), &text).unwrap();
+    for seed in 0..3 {
+        fit(
+            &small,
+            &format!("run{seed}"),
+            &format!("--epochs 4 --seed {seed}"),
+        );
+    }
+    let said = small.ok("mean @run0 @run1 @run2 --out @all");
+    assert!(
+        said.starts_with("3 trainings, seeds [0, 1, 2], in"),
+        "{said}"
+    );
+    small.ok("eval @all --data @");
+    let parity = small.ok("export @all --out @all.onnx");
+    assert!(
+        parity.contains("differs from the checkpoint by"),
+        "{parity}"
+    );
+    small.ok("pack @all --out @p.pack");
+    let pack = Pack::from_bytes(&bytes(&small.path("p.pack"))).unwrap();
+    let command = &pack.manifest().provenance[0].command;
+    assert!(
+        command.contains("--seed 0")
+            && command.ends_with("--seed 2 --epochs 4; sensorium-train mean"),
+        "{command}"
+    );
+
+    let error = |command: &str| small.error(command);
+    assert!(error("mean @run0 @run1 --out @run1").contains("would be written over"));
+    assert!(error("mean @run0 @run0 --out @x").contains("seed 0 is there twice"));
+    fit(&small, "longer", "--epochs 5 --seed 7");
+    assert!(error("mean @run0 @longer --out @x").contains("in more than its seed"));
+    std::fs::write(
+        small.path("r.toml"),
+        text.replace("channels = 6", "channels = 7"),
+    )
+    .unwrap();
+    fit(&small, "wider", "--epochs 4 --seed 8");
+    assert!(error("mean @run0 @wider --out @x").contains("has another recipe.toml than"));
+    std::fs::write(small.path("r.toml"), RECIPE).unwrap();
+    fit(&small, "transformer", "--epochs 4 --seed 9");
+    assert!(error("mean @run0 @transformer --out @x").contains("is a transformer, expected"));
+    assert!(!small.path("x").exists());
+}

@@ -22,11 +22,13 @@ use crate::encoder::{Input, normalise, stretch};
 use crate::ops::{self, Affine, FusedBackend, Statistics};
 
 mod config;
+pub mod mean;
 mod walk;
 
 pub use config::{
     Activation, Conse, ConvConfig, ConvConfigError, Extent, LayerConfig, Norm, Pooling,
 };
+use walk::log_scale_name;
 pub use walk::{head_name, layer_name, words_name};
 
 /// Added to a variance before its root is taken.

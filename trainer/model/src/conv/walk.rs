@@ -31,7 +31,7 @@ pub fn words_name(sense: crate::Sense) -> String {
     format!("{sense}.words")
 }
 
-fn log_scale_name(sense: crate::Sense) -> String {
+pub(super) fn log_scale_name(sense: crate::Sense) -> String {
     format!("{sense}.log_logit_scale")
 }
 
