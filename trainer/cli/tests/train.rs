@@ -411,21 +411,22 @@ fn a_killed_training_leaves_a_whole_checkpoint() {
     assert!(found > 0, "no training came as far as an epoch");
 }
 
-/// [`RECIPE`] with a convolutional net.
-fn of_convolutions() -> String {
-    let (before, rest) = RECIPE.split_once("[encoder]").unwrap();
-    let (_, after) = rest.split_once("\n[text]").unwrap();
-    let encoder = "[encoder]\nform = \"conv\"\nsense = \"imu\"\ninput = [6, 32]\noutput = 8\nlayers = [\n\
-        { kind = \"conv\", channels = 4, kernel = [1, 5], stride = [1, 2] },\n\
-        { kind = \"conv\", channels = 6, kernel = [1, 3] },\n\
-        { kind = \"pool\", by = \"mean\" },\n]\n";
-    format!("{before}{encoder}\n[text]{after}")
-}
-
 #[test]
 fn trainings_of_other_seeds_become_one_encoder() {
     let small = Small::new();
-    let text = of_convolutions();
+    let (before, rest) = RECIPE.split_once("[encoder]").unwrap();
+    let (_, after) = rest.split_once("\n[text]").unwrap();
+    let encoder = r#"[encoder]
+        form = "conv"
+        sense = "imu"
+        input = [6, 32]
+        output = 8
+        layers = [
+            { kind = "conv", channels = 4, kernel = [1, 5], stride = [1, 2] },
+            { kind = "conv", channels = 6, kernel = [1, 3] },
+            { kind = "pool", by = "mean" },
+        ]"#;
+    let text = format!("{before}{encoder}\n[text]{after}");
     std::fs::write(small.path("r.toml"), &text).unwrap();
     for seed in 0..3 {
         fit(

@@ -1,7 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "a test's helper fails as the test does")]
 
-use burn::prelude::*;
-
 use super::*;
 use crate::backend::Inference;
 use crate::conv::Activation;
