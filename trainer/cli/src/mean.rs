@@ -33,9 +33,14 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let runs = args.runs.iter().map(|path| RunDir::open(path));
     let runs = runs.collect::<anyhow::Result<Vec<_>>>()?;
+    // However it is spelt; a folder that is not there yet is none of them.
+    let out = args.out.canonicalize().ok();
     let mut nets = Vec::new();
     for (run, path) in runs.iter().zip(&args.runs) {
-        ensure!(*path != args.out, "{path:?} would be written over");
+        ensure!(
+            out.is_none() || path.canonicalize().ok() != out,
+            "{path:?} would be written over"
+        );
         run.ended().with_context(|| format!("{path:?}"))?;
         nets.push(match run.checkpoint()? {
             (weights, TowerConfig::Conv(config)) => (weights, config),
@@ -71,11 +76,6 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         );
     }
     let mut seeds: Vec<u64> = facts.iter().map(|facts| facts.seed).collect();
-    let command = facts.iter().map(|facts| facts.command.as_str());
-    let command = [
-        command.collect::<Vec<_>>().join("; "),
-        "sensorium-train mean".into(),
-    ];
     seeds.sort_unstable();
     if let Some(twice) = seeds.windows(2).find(|pair| pair[0] == pair[1]) {
         anyhow::bail!("seed {} is there twice, expected others", twice[0]);
@@ -86,8 +86,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .iter()
         .map(|(name, content)| (*name, &content[..]))
         .collect();
+    let mut commands: Vec<&str> = facts.iter().map(|facts| &*facts.command).collect();
+    commands.push("sensorium-train mean");
     let facts = Facts {
-        command: command.join("; "),
+        command: commands.join("; "),
         ..first.clone()
     };
     let run = RunDir::begin(

@@ -456,7 +456,10 @@ fn trainings_of_other_seeds_become_one_encoder() {
     );
 
     let error = |command: &str| small.error(command);
-    assert!(error("mean @run0 @run1 --out @run1").contains("would be written over"));
+    for out in ["@run1", "@run0/../run1"] {
+        let over = error(&format!("mean @run0 @run1 --out {out}"));
+        assert!(over.contains("run1\" would be written over"), "{over}");
+    }
     assert!(error("mean @run0 @run0 --out @x").contains("seed 0 is there twice"));
     fit(&small, "longer", "--epochs 5 --seed 7");
     assert!(error("mean @run0 @longer --out @x").contains("in more than its seed"));

@@ -66,8 +66,7 @@ pub fn quantize(graph: &mut GraphProto, spared: f64) -> Result<Summary, Quantize
         }
     }
     chosen.sort();
-    let floats: usize = chosen.iter().map(|(len, ..)| len).sum();
-    let total = floats + integers(graph)?;
+    let total = chosen.iter().map(|(len, ..)| len).sum::<usize>() + integers(graph)?;
     let mut floats = 0;
     let small = chosen.iter().take_while(|(len, ..)| {
         floats += len;

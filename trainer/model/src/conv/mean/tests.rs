@@ -70,8 +70,7 @@ fn embedding((weights, config): &(Weights, ConvConfig)) -> Vec<f32> {
     encoder.forward(input).into_data().iter().collect()
 }
 
-/// What the linear layer of a net gives: its direction is the embedding, its length the square root of what
-/// remains when the linear layer is stretched by it.
+/// What the linear layer of a net gives, before that is brought to length 1.
 fn unnormalised((weights, config): &(Weights, ConvConfig)) -> Vec<f32> {
     // Beside one output that is a constant 1, the others keep their proportion to it.
     let mut beside = Weights::new();
