@@ -224,7 +224,7 @@ impl TableSet {
     ) -> Result<Self, SetFault> {
         let mut table = Table::open(&dir.join(&config.index))?;
         let recordings = match &config.recordings {
-            Some(recordings) => Some(recordings.open(dir)?),
+            Some(recordings) => Some(recordings.open(dir, table.rows.len())?),
             None => None,
         };
         if let Some((config_of, found)) = config.recordings.as_ref().zip(recordings.as_ref())

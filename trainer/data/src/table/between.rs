@@ -10,7 +10,7 @@ use super::rows::{Found, Rows};
 use super::{Columns, TableError};
 
 /// Samples of what nobody labelled: pieces of the recordings before, between and after the listed
-/// stretches. An encoder that never met them takes an empty room, or somebody who comes in, for one of its
+/// stretches and their margins. An encoder that never met them takes an empty room, or somebody who comes in, for one of its
 /// classes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +52,9 @@ impl Between {
             if stretches.is_empty() {
                 names.push(recording);
             }
-            stretches.push((first..last, row));
+            let margin = recordings.margin;
+            let stretch = first.saturating_sub(margin)..last.saturating_add(margin);
+            stretches.push((stretch, row));
         }
         for recording in names {
             let Some(&(_, len)) = recordings.extents.get(&recording) else {

@@ -59,6 +59,10 @@ pub struct Recordings {
     /// Column with the number of its rows.
     #[serde(default = "length")]
     pub length: String,
+    /// Rows before and after a listed stretch that are its sample's as well, as far as its recording goes.
+    /// What is embedded while it runs seldom begins and ends with what somebody does.
+    #[serde(default)]
+    pub margin: u64,
     /// Samples of what the table does not list, if they are wanted.
     #[serde(default)]
     pub between: Option<Between>,
@@ -97,10 +101,14 @@ pub(super) type Extents = HashMap<String, (u64, u64)>;
 pub(super) struct Found {
     pub(super) column: String,
     pub(super) extents: Extents,
+    pub(super) margin: u64,
+    /// Rows of the table that it listed itself. What is found between them has no margin.
+    listed: usize,
 }
 
 impl Recordings {
-    pub(super) fn open(&self, dir: &Path) -> Result<Found, TableError> {
+    /// The recordings in which so many rows of a table lie.
+    pub(super) fn open(&self, dir: &Path, listed: usize) -> Result<Found, TableError> {
         let table = Table::open(&dir.join(&self.index))?;
         let name = table.column(&self.recording)?;
         let start = table.column(&self.start)?;
@@ -113,6 +121,8 @@ impl Recordings {
         Ok(Found {
             column: self.recording.clone(),
             extents,
+            margin: self.margin,
+            listed,
         })
     }
 }
@@ -126,6 +136,16 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// With so many rows more on both sides, as far as the recording goes. A span that is not all within it
+    /// stays as it is.
+    fn widened(mut self, margin: u64) -> Self {
+        if let Some((_, len)) = self.recording.filter(|(_, len)| self.end <= *len) {
+            self.start = self.start.saturating_sub(margin);
+            self.end = self.end.saturating_add(margin).min(len);
+        }
+        self
+    }
+
     /// Its rows in an array that has so many.
     pub(super) fn within(&self, rows: usize) -> Result<Range<usize>, Fault> {
         let (base, len) = self.recording.unwrap_or((0, rows as u64));
@@ -158,7 +178,7 @@ pub(super) enum RowCells<'a> {
         second: usize,
         is_length: bool,
         /// Column of the recording's name.
-        recording: Option<(usize, &'a Extents)>,
+        recording: Option<(usize, &'a Found)>,
     },
 }
 
@@ -184,7 +204,7 @@ impl<'a> RowCells<'a> {
             }
         };
         let recording = match recordings {
-            Some(found) => Some((table.column(&found.column)?, &found.extents)),
+            Some(found) => Some((table.column(&found.column)?, found)),
             None => None,
         };
         Ok(Self::Spans {
@@ -221,22 +241,24 @@ impl<'a> RowCells<'a> {
                 end,
             });
         }
-        let recording = match recording {
-            None => None,
-            Some((column, extents)) => {
-                let name = table.cell(row, *column);
-                let extent = extents.get(name).ok_or_else(|| TableError::Recording {
-                    path: table.path.clone(),
-                    row: row + 1,
-                    name: name.to_owned(),
-                })?;
-                Some(*extent)
-            }
-        };
-        Ok(Place::Span(Span {
+        let span = |recording| Span {
             start,
             end,
             recording,
-        }))
+        };
+        let Some((column, found)) = recording else {
+            return Ok(Place::Span(span(None)));
+        };
+        let name = table.cell(row, *column);
+        let extent = found
+            .extents
+            .get(name)
+            .ok_or_else(|| TableError::Recording {
+                path: table.path.clone(),
+                row: row + 1,
+                name: name.to_owned(),
+            })?;
+        let margin = if row < found.listed { found.margin } else { 0 };
+        Ok(Place::Span(span(Some(*extent)).widened(margin)))
     }
 }

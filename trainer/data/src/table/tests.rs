@@ -373,6 +373,44 @@ fn what_lies_between_listed_rows_is_sampled_too() {
 }
 
 #[test]
+fn a_margin_belongs_to_what_is_listed_and_is_no_gap() {
+    let dir = folder(&[
+        ("heat.npy", npy("|u1", &[20, 1, 1], (0..20).collect())),
+        (
+            "sequences.csv",
+            b"recording,start,length\nmon,0,14\ntue,14,6\n".to_vec(),
+        ),
+        (
+            "segments.csv",
+            b"recording,start,end,action\nmon,1,2,walk\nmon,9,10,fall\ntue,3,5,sit\ntue,4,7,lie\n"
+                .to_vec(),
+        ),
+    ]);
+    let config = "kind = 'arrays'
+         index = 'segments.csv'
+         columns = { label = 'action' }
+         rows.thermal = { file = 'heat.npy', start = 'start', end = 'end' }
+         recordings = { index = 'sequences.csv', margin = 2, between = { label = 'else', rows = 2 } }";
+    let set = open(dir.path(), config).unwrap();
+    let labels: Vec<_> = set
+        .entries()
+        .iter()
+        .map(|entry| entry.label.as_deref().unwrap())
+        .collect();
+    // Tuesday's second stretch ends behind its recording, whose gap is too short for a piece.
+    assert_eq!(labels, ["walk", "fall", "sit", "lie", "else", "else"]);
+    let heat = |entry| frames(&*set, entry, Modality::Thermal).numbers;
+    // As far as the recording goes, and no further.
+    assert_eq!(heat(0), Numbers::U8((0..4).collect()));
+    assert_eq!(heat(1), Numbers::U8((7..12).collect()));
+    assert_eq!(heat(2), Numbers::U8((15..20).collect()));
+    assert!(fault(&*set, 3, Modality::Thermal).ends_with("it is rows 4 to 7 of 6"));
+    // Pieces have none, and keep off those of others.
+    assert_eq!(heat(4), Numbers::U8(vec![4, 5]));
+    assert_eq!(heat(5), Numbers::U8(vec![12, 13]));
+}
+
+#[test]
 fn what_is_wrong_with_a_table_is_named() {
     let (dir, config) = slices();
     let message = |from: &str, to: &str| {
