@@ -159,6 +159,23 @@ fn senses_that_the_pack_lacks() {
 }
 
 #[test]
+fn words_are_no_files_and_files_no_words() {
+    let folder = Folder::new();
+    let words = folder.file("words.txt", "a low hum\n");
+    let said = error(&folder, "text", &[&words]);
+    let expected = "sensorium: words are given as --text \"words\", not as files\n";
+    assert_eq!(said, expected);
+    let said = error_of(&["classify"], &folder, "audio", &["--text", "low"]);
+    let expected = "sensorium: --text is for --modality text, not for audio\n";
+    assert_eq!(said, expected);
+    let said = error_of(&["classify"], &folder, "text", &["--text", "a zorilla"]);
+    assert!(
+        said.contains("\"a zorilla\"") && said.contains("--text-model"),
+        "{said}"
+    );
+}
+
+#[test]
 fn labels_of_no_class_and_tables_of_no_labels() {
     let folder = Folder::new();
     folder.file("a.wav", wav(16_000, &[9; 8000]));

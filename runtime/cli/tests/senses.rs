@@ -95,6 +95,31 @@ fn sounds_are_named_at_any_rate() {
 }
 
 #[test]
+fn words_are_compared_with_the_classes_of_a_space() {
+    let folder = Folder::new();
+    // Each sense of this pack has a space of its own.
+    let lines = classified(&folder, "text", &["--text", "high", "--text", "low"]);
+    assert_eq!(lines.len(), 2);
+    for (line, words) in lines.iter().zip(["high", "low"]) {
+        assert_eq!(
+            (&line["input"], best(&line["scores"])),
+            (&words.into(), words)
+        );
+        assert_eq!(line["scores"].as_object().unwrap().len(), 2);
+        assert_eq!(
+            (&line["encoder"], &line["space"]),
+            (&"text".into(), &"audio words".into())
+        );
+    }
+    let lines = classified(
+        &folder,
+        "text",
+        &["--space", "image words", "--text", "blue"],
+    );
+    assert_eq!(best(&lines[0]["scores"]), "blue");
+}
+
+#[test]
 fn labelled_files_are_counted() {
     let folder = Folder::new();
     for (name, hz) in [("low.wav", 300.0), ("high.wav", 5000.0)] {

@@ -167,6 +167,13 @@ impl CompiledClasses {
     pub fn build(mut classes: Classes, space: &Space, place: Place<'_>) -> Result<Self, BankError> {
         if let Some(modality) = place.modality {
             classes.classes.retain(|class| class.is_for(modality));
+            if let Some(pack) = place.pack.filter(|_| modality == Modality::Text) {
+                let of_space = { pack.manifest().encoders.iter() }
+                    .filter(|encoder| encoder.space == space.name());
+                let senses: Vec<Modality> = of_space.map(|encoder| encoder.modality).collect();
+                let is_here = |class: &Class| senses.iter().any(|sense| class.is_for(*sense));
+                classes.classes.retain(is_here);
+            }
             let means = &mut classes.background.means;
             means.retain(|of, _| *of == modality);
         }

@@ -291,10 +291,12 @@ fn is_blank(text: &str) -> bool {
 }
 
 impl Class {
-    /// Whether it can be recognised with this sense.
+    /// Whether it can be recognised with this sense. Words are compared with classes of any.
     #[must_use]
     pub fn is_for(&self, modality: Modality) -> bool {
-        self.modalities.is_empty() || self.modalities.contains(&modality)
+        modality == Modality::Text
+            || self.modalities.is_empty()
+            || self.modalities.contains(&modality)
     }
 
     fn check(&self) -> Result<(), ClassesError> {
@@ -333,7 +335,8 @@ impl Class {
             };
         }
         let once = |sense: &Modality| self.all.iter().filter(|other| *other == sense).count() == 1;
-        let fits = |sense: &Modality| once(sense) && self.is_for(*sense);
+        let is_sense = |sense: Modality| sense != Modality::Text && self.is_for(sense);
+        let fits = |sense: &Modality| once(sense) && is_sense(*sense);
         if self.all.len() < 2 || !self.all.iter().all(fits) {
             return Err(ClassesError::All {
                 name: name(),

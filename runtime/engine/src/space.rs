@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::encode::weights;
 use crate::resemblance::Resemblance;
-use crate::text::{Beside, Dense, Pieces, TextError, TextTower};
+use crate::text::{Beside, Dense, Pieces, Taught, TextError, TextTower};
 use sensorium_pack::npy::{Array, NpyError};
 
 /// A text model is the pack's own if it embeds one of the pack's prompts at least this alike.
@@ -66,6 +66,12 @@ pub enum SpaceError {
         actual: Vec<usize>,
         /// What fits.
         expected: Vec<usize>,
+    },
+    /// A text tower's list of the words that it was taught is empty.
+    #[error("member {path:?} of the pack is empty, expected a filter of words")]
+    Taught {
+        /// The member.
+        path: String,
     },
     /// The names that words shall resemble do not fit the space.
     #[error(
@@ -181,6 +187,8 @@ struct OwnTower {
     projection: Vec<Dense>,
     /// Whether it stands in for the text model, and so may not know what that knows.
     stands_in: bool,
+    /// The words that it was taught, if it says so.
+    taught: Option<Taught>,
     opened: OnceLock<TextTower>,
 }
 
@@ -203,6 +211,13 @@ impl OwnTower {
         let words = tower.words.clone().unwrap_or_default();
         words.check()?;
         let model = member(&tower.model)?;
+        let taught = match &tower.taught {
+            Some(path) => {
+                let taught = Taught::from_bytes(pack.member(path)?.to_vec());
+                Some(taught.ok_or_else(|| SpaceError::Taught { path: path.clone() })?)
+            }
+            None => None,
+        };
         // Of what is no model, it is told when it is first needed.
         let elsewhere = weights::locations(&model.1).unwrap_or_default();
         let beside = elsewhere.into_iter().map(|location| {
@@ -216,6 +231,7 @@ impl OwnTower {
             words,
             projection: layers.collect::<Result<_, SpaceError>>()?,
             stands_in: tower.report.is_some(),
+            taught,
             opened: OnceLock::new(),
         })
     }
@@ -247,6 +263,11 @@ pub enum Doubt {
         /// Letters and digits.
         characters: usize,
     },
+    /// Words of it that the tower was never taught.
+    Untaught {
+        /// The words, in lower case.
+        words: Vec<String>,
+    },
     /// No phrase that the pack was made with is near.
     Far {
         /// The nearest.
@@ -264,6 +285,14 @@ impl fmt::Display for Doubt {
                 "its words are not in the text tower's vocabulary: {characters} letters came apart \
                  into {pieces} pieces"
             ),
+            Self::Untaught { words } => {
+                let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+                write!(
+                    f,
+                    "the text tower was never taught {}, and goes by the parts: other words may be surer",
+                    words.join(", ")
+                )
+            }
             Self::Far { nearest, cosine } => write!(
                 f,
                 "it is far from all that the pack was made with; the nearest is {nearest:?} \
@@ -527,6 +556,13 @@ impl Space {
         } = own.open()?.pieces(prompt)?;
         if continued as f32 > SPELT * characters as f32 {
             return Ok(Some(Doubt::Spelt { pieces, characters }));
+        }
+        if let Some(taught) = &own.taught {
+            let mut words = own.open()?.split(prompt)?;
+            words.retain(|word| !taught.knows(word));
+            if !words.is_empty() {
+                return Ok(Some(Doubt::Untaught { words }));
+            }
         }
         let mut known = vec![0.0; self.centre.len()];
         let nearest = self.prompts.iter().map(|(phrase, row)| {

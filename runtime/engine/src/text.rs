@@ -20,13 +20,15 @@ use std::path::{Path, PathBuf};
 use sensorium_core::text::ClipTokenizer;
 use sensorium_pack::{Pooling, Splitter, WordsSpec};
 use thiserror::Error;
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 use tract_onnx::prelude::TractError;
 
 mod model;
 mod projection;
+mod taught;
 
 pub use projection::{Dense, ProjectionError};
+pub use taught::Taught;
 
 use model::TextModel;
 
@@ -164,6 +166,15 @@ impl std::fmt::Debug for TextTower {
     }
 }
 
+/// A text as tokens, perhaps with those that stand around it.
+fn cut(tokenizer: &Tokenizer, text: &str, with_special: bool) -> Result<Encoding, TextError> {
+    let encoding = tokenizer.encode(text, with_special);
+    encoding.map_err(|source| TextError::Tokens {
+        prompt: text.to_owned(),
+        source,
+    })
+}
+
 impl TextTower {
     /// Loads `model.onnx` and `tokenizer.json` of a folder, and runs them once.
     ///
@@ -255,11 +266,7 @@ impl TextTower {
                 characters,
             });
         };
-        let encoding = tokenizer.encode(prompt, false);
-        let encoding = encoding.map_err(|source| TextError::Tokens {
-            prompt: prompt.to_owned(),
-            source,
-        })?;
+        let encoding = cut(tokenizer, prompt, false)?;
         let unknown = tokenizer.token_to_id(UNKNOWN);
         let is_unknown = |id: &&u32| Some(**id) == unknown;
         Ok(Pieces {
@@ -270,6 +277,27 @@ impl TextTower {
             unknown: encoding.get_ids().iter().filter(is_unknown).count(),
             characters,
         })
+    }
+
+    /// The words of a prompt as the tokenizer has them, in lower case if it makes them so; none where it
+    /// cuts texts into bytes.
+    ///
+    /// # Errors
+    ///
+    /// A prompt that cannot be split.
+    pub fn split(&self, prompt: &str) -> Result<Vec<String>, TextError> {
+        let Tokens::File(tokenizer) = &self.tokenizer else {
+            return Ok(Vec::new());
+        };
+        let encoding = cut(tokenizer, prompt, false)?;
+        let mut words = Vec::<String>::new();
+        for piece in encoding.get_tokens() {
+            match (piece.strip_prefix(CONTINUES), words.last_mut()) {
+                (Some(rest), Some(word)) => word.push_str(rest),
+                _ => words.push(piece.clone()),
+            }
+        }
+        Ok(words)
     }
 
     /// One embedding a prompt, in the order given: the mean of its token vectors, L2-normalised.
@@ -394,11 +422,7 @@ impl TextTower {
                 return Ok(ids[..end].iter().map(|id| i64::from(*id)).collect());
             }
         };
-        let encoding = tokenizer.encode(said, true);
-        let encoding = encoding.map_err(|source| TextError::Tokens {
-            prompt: prompt.to_owned(),
-            source,
-        })?;
+        let encoding = cut(tokenizer, &said, true)?;
         if encoding.is_empty() {
             return Err(TextError::EmptyPrompt { index: 0 });
         }

@@ -4,7 +4,7 @@
 
 use sensorium_engine::bank::CompiledClasses;
 use sensorium_engine::space::{Doubt, Space, SpaceError};
-use sensorium_engine::text::{TextError, TextTower};
+use sensorium_engine::text::{Taught, TextError, TextTower};
 use sensorium_pack::npy::Array;
 use sensorium_pack::{Pack, PackError, PackWriter, Tower};
 use sensorium_testkit::{PACK, word_tower};
@@ -40,6 +40,7 @@ fn with_tower(alter: impl FnOnce(&mut Tower, &mut PackWriter)) -> Result<Pack, P
         model: "text/model.onnx".into(),
         tokenizer: Some("text/tokenizer.json".into()),
         report: Some("text/tower.json".into()),
+        taught: None,
         words: None,
         projection: Vec::new(),
     };
@@ -139,6 +140,34 @@ fn words_that_the_tower_cannot_know_are_answered_honestly() {
         characters: 6,
     };
     assert_eq!(spelt, expected);
+}
+
+#[test]
+fn words_that_the_tower_was_never_taught_are_named() {
+    let taught = ["person", "walking", "quagga"].map(str::to_owned);
+    let filter = |bytes: Vec<u8>| {
+        with_tower(|tower, writer| {
+            let path = "text/taught.bloom".to_owned();
+            writer.add(&path, bytes);
+            tower.taught = Some(path);
+        })
+        .unwrap()
+    };
+    let pack = filter(Taught::of(&taught.into()).as_bytes().to_vec());
+    let space = Space::load(&pack, "minilm").unwrap();
+    let doubt = |words: &str| space.doubt(words).unwrap();
+    // The pack's own phrases are in no doubt, whatever the filter says.
+    assert_eq!(doubt("a person walking"), None);
+    assert_eq!(doubt("Walking"), None);
+    assert!(matches!(doubt("quagga"), Some(Doubt::Far { .. })));
+    let expected =
+        "the text tower was never taught \"zzz\", and goes by the parts: other words may be surer";
+    assert_eq!(doubt("walking, ZZZ").unwrap().to_string(), expected);
+    let error = Space::load(&filter(Vec::new()), "minilm").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "member \"text/taught.bloom\" of the pack is empty, expected a filter of words"
+    );
 }
 
 #[test]

@@ -92,6 +92,10 @@ pub struct Tower {
     /// it is the text model itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<String>,
+    /// Member with the words that a stand-in was taught, as a Bloom filter of 8 bits a word: others are
+    /// told of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taught: Option<String>,
     /// How its input and its embedding are made; as of a sentence encoder by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<WordsSpec>,
@@ -326,6 +330,7 @@ impl Manifest {
                 .into_iter()
                 .chain(&tower.tokenizer)
                 .chain(&tower.report)
+                .chain(&tower.taught)
                 .chain(layers)
         });
         let encoders = self.encoders.iter().flat_map(|encoder| {

@@ -3,17 +3,19 @@
 //! ```text
 //! word lists, WordNet ─templates─▶ texts ─teacher, past a cache─▶ embeddings
 //! texts, embeddings ─least squares─▶ table ─training─▶ tower ─int8─▶ model.onnx, tokenizer.json
+//! texts ─words, eight bits each─▶ taught.bloom
 //! ```
 //!
 //! What comes out is a folder that stands wherever a text model does, and `tower.json`, which says
 //! what it was made of and how near it is to its teacher on texts whose words it never saw.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use sensorium_data::batch::random_of;
-use sensorium_engine::text::TextTower;
+use sensorium_engine::text::{Taught, TextTower};
 use sensorium_model::word::WordConfig;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +43,9 @@ use vocabulary::Vocabulary;
 
 /// Of all random numbers, these draw the first directions of a table.
 const DIRECTIONS: u64 = u64::MAX - 1;
+
+/// File with the words of the texts that a tower learned from, as a [`Taught`].
+pub const TAUGHT: &str = "taught.bloom";
 
 /// Held-out texts that are measured.
 const MEASURED: usize = 3000;
@@ -104,6 +109,8 @@ pub struct Report {
     pub corpora: Vec<Source>,
     /// Texts that it learned from.
     pub training_texts: usize,
+    /// Words that these have.
+    pub taught_words: usize,
     /// One of so many texts was held out.
     pub hold_out_one_in: u64,
     /// One of so many head words was held out.
@@ -213,7 +220,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let mut random = random_of(args.seed, DIRECTIONS, 0);
         lessons.reduced(&rows, config.table, &mut random)
     };
-    let training = Training {
+    let schooling = Training {
         recipe: &recipe,
         config,
         start: &start,
@@ -222,7 +229,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         run: &run,
         seed: args.seed,
     };
-    let tower = match training.run()? {
+    let tower = match schooling.run()? {
         Ok(tower) => tower,
         Err(stopped) => return Ok(stopped),
     };
@@ -230,9 +237,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     run.write("checkpoint.safetensors", &weights.to_bytes()?)?;
     let onnx = to_onnx(&weights, &config)?;
     run.write("model.onnx", &onnx)?;
-    let nearness = shipped(&args.out, [&held_out, &unseen_words], &names, ask)?;
+    let tower =
+        TextTower::open(&args.out).with_context(|| format!("reading {:?} back", args.out))?;
+    let words = words(&tower, &training)?;
+    run.write(TAUGHT, Taught::of(&words).as_bytes())?;
+    let nearness = shipped(&tower, [&held_out, &unseen_words], &names, ask)?;
     let bytes = [onnx.len(), vocabulary.json().len()];
-    let mut report = report(&recipe, &facts, bytes, nearness);
+    let mut report = report(&recipe, &facts, words.len(), bytes, nearness);
     report.commit = run.commit()?;
     run.write_json("tower.json", &report)?;
     println!("{}", serde_json::to_string_pretty(&report)?);
@@ -269,14 +280,22 @@ fn alone(
     Ok(rows.concat())
 }
 
-/// Measures the files of a folder as a device reads them, on two lists of texts.
+/// The words of texts, as a device has them.
+fn words(tower: &TextTower, texts: &[String]) -> anyhow::Result<BTreeSet<String>> {
+    let mut words = BTreeSet::new();
+    for text in texts {
+        words.extend(tower.split(text)?);
+    }
+    Ok(words)
+}
+
+/// Measures a tower as a device reads it, on two lists of texts.
 fn shipped(
-    dir: &Path,
+    tower: &TextTower,
     texts: [&[String]; 2],
     names: &[String],
     ask: impl Fn(&[String]) -> anyhow::Result<Vec<Vec<f32>>>,
 ) -> anyhow::Result<[Nearness; 2]> {
-    let tower = TextTower::open(dir).with_context(|| format!("reading {dir:?} back"))?;
     let embed = |texts: &[String]| {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         tower.embed(&texts)
@@ -302,6 +321,7 @@ fn command(args: &Args) -> String {
 fn report(
     recipe: &Recipe,
     facts: &Facts,
+    taught_words: usize,
     bytes: [usize; 2],
     [held_out, unseen_words]: [Nearness; 2],
 ) -> Report {
@@ -315,6 +335,7 @@ fn report(
         teacher_licence: recipe.teacher.licence.clone(),
         corpora: corpora.collect(),
         training_texts: facts.training_texts,
+        taught_words,
         hold_out_one_in: recipe.hold_out_one_in,
         hold_out_words_one_in: recipe.hold_out_words_one_in,
         command: facts.command.clone(),

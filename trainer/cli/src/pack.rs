@@ -216,9 +216,9 @@ impl Contents {
             let path = dir.join(name);
             std::fs::read(&path).with_context(|| format!("reading {path:?}"))
         };
-        let content = ["model.onnx", "tokenizer.json", "tower.json"].map(read);
-        let [model, tokenizer, report] = content;
-        let (model, tokenizer, report) = (model?, tokenizer?, report?);
+        let content = ["model.onnx", "tokenizer.json", "tower.json", distil::TAUGHT].map(read);
+        let [model, tokenizer, report, taught] = content;
+        let (model, tokenizer, report, taught) = (model?, tokenizer?, report?, taught?);
         let made: distil::Report = serde_json::from_slice(&report).context("reading tower.json")?;
         ensure!(
             (made.model_bytes, made.tokenizer_bytes) == (model.len(), tokenizer.len()),
@@ -248,6 +248,7 @@ impl Contents {
             model: member("model.onnx"),
             tokenizer: Some(member("tokenizer.json")),
             report: Some(told.clone()),
+            taught: Some(member(distil::TAUGHT)),
             words: None,
             projection: Vec::new(),
         };
@@ -257,6 +258,7 @@ impl Contents {
         self.writer.add(&tower.model, model);
         self.writer.add(&member("tokenizer.json"), tokenizer);
         self.writer.add(&told, report);
+        self.writer.add(&member(distil::TAUGHT), taught);
         Ok(())
     }
 

@@ -153,6 +153,7 @@ impl RunDir {
             crate::eval::FILE,
             crate::eval::INT8_FILE,
             "tower.json",
+            crate::distil::TAUGHT,
             crate::table::FILE,
         ] {
             match std::fs::remove_file(run.path(stale)) {

@@ -99,6 +99,16 @@ impl SenseArgs {
         )?)
     }
 
+    /// The space that words are embedded into: the one that is named, or the pack's first.
+    pub fn words_space(&self, pack: &Pack) -> anyhow::Result<String> {
+        let first = pack.manifest().spaces.first();
+        let first = first.map(|space| space.name.clone());
+        self.space
+            .clone()
+            .or(first)
+            .context("the pack has no space")
+    }
+
     /// Embeds every row of the inputs, in order; a row in each space after the other.
     pub fn embed(&self, encoders: &Encoders, inputs: &[PathBuf]) -> anyhow::Result<Vec<Embedded>> {
         let recorded = Recorded {
@@ -157,9 +167,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
             args.input.is_empty(),
             "words are given as --text \"words\", not as files"
         );
-        let first = pack.manifest().spaces.first();
-        let named = args.sense.space.clone();
-        named.or_else(|| first.map(|space| space.name.clone()))
+        args.sense.words_space(&pack)?
     } else {
         let all = args.sense.load_encoders(&pack)?;
         let encoders = one_space(&args.sense, &pack, all)?;
@@ -177,11 +185,10 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
                 .push(json!({"input": embedded.input.display().to_string(), "row": embedded.row}));
             rows.push(embedded.embedding);
         }
-        Some(space)
+        space
     };
     if !args.text.is_empty() {
-        let name = space_name.as_ref().context("the pack has no space")?;
-        let space = load_space(&pack, name, args.text_model.as_deref())?;
+        let space = load_space(&pack, &space_name, args.text_model.as_deref())?;
         for words in &args.text {
             rows.push(space.class_vector(std::slice::from_ref(words))?);
             of_rows.push(json!({"text": words}));

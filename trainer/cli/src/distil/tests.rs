@@ -76,6 +76,14 @@ fn a_tower_learns_what_its_teacher_says_of_texts_that_it_never_saw() {
     let model = std::fs::metadata(school.path("run/model.onnx")).unwrap();
     assert_eq!(report["model_bytes"].as_u64(), Some(model.len()));
     let tower = TextTower::open(&school.path("run")).unwrap();
+    // It says which words it was taught.
+    let taught = Taught::from_bytes(std::fs::read(school.path("run/taught.bloom")).unwrap());
+    let taught = taught.unwrap();
+    assert!(WORDS.iter().any(|word| taught.knows(word)) && !taught.knows("flibberwock"));
+    assert_eq!(
+        report["taught_words"].as_u64().unwrap(),
+        taught.as_bytes().len() as u64
+    );
     let teacher = TextTower::open(&school.path("teacher")).unwrap();
     assert_eq!(tower.dim(), teacher.dim());
     // The same command again has nothing to do, and a new training gives the same bytes.

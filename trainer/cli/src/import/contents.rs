@@ -174,6 +174,7 @@ impl Contents {
             model: member("model.onnx"),
             tokenizer: Some(member("tokenizer.json")),
             report: None,
+            taught: None,
             words: Some(text.words.clone()),
             projection: layers,
         };

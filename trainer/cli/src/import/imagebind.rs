@@ -282,6 +282,7 @@ impl<'a> Import<'a> {
                 model,
                 tokenizer: None,
                 report: None,
+                taught: None,
                 words: Some(WordsSpec {
                     tokens: config.input.tokens(),
                     pad: Some(0),

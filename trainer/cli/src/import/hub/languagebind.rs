@@ -248,6 +248,7 @@ impl Source {
             model,
             tokenizer: None,
             report: None,
+            taught: None,
             words: Some(WordsSpec {
                 tokens: CONTEXT,
                 pad: Some(0),
