@@ -168,6 +168,11 @@ fn words_are_no_files_and_files_no_words() {
     let said = error_of(&["classify"], &folder, "audio", &["--text", "low"]);
     let expected = "sensorium: --text is for --modality text, not for audio\n";
     assert_eq!(said, expected);
+    let nothing = error(&folder, "text", &["--text", " "]);
+    assert_eq!(nothing, "sensorium: --text \" \" has no words\n");
+    let rate = error(&folder, "text", &["--text", "low", "--rate-hz", "9"]);
+    let expected = "sensorium: --rate-hz and --units are those of recordings, not of words\n";
+    assert_eq!(rate, expected);
     let said = error_of(&["classify"], &folder, "text", &["--text", "a zorilla"]);
     assert!(
         said.contains("\"a zorilla\"") && said.contains("--text-model"),

@@ -111,12 +111,14 @@ fn words_are_compared_with_the_classes_of_a_space() {
             (&"text".into(), &"audio words".into())
         );
     }
-    let lines = classified(
-        &folder,
-        "text",
-        &["--space", "image words", "--text", "blue"],
-    );
+    let blue = ["--space", "image words", "--text", "blue"];
+    let lines = classified(&folder, "text", &blue);
     assert_eq!(best(&lines[0]["scores"]), "blue");
+    let classes = "[[class]]\nname = 'low'\nmodalities = ['text']\n[[class]]\nname = 'high'\n";
+    let classes = folder.file("own.toml", classes);
+    let low = ["--classes", &classes, "--text", "low"];
+    let lines = classified(&folder, "text", &low);
+    assert_eq!(best(&lines[0]["scores"]), "low");
 }
 
 #[test]

@@ -170,8 +170,14 @@ impl CompiledClasses {
             if let Some(pack) = place.pack.filter(|_| modality == Modality::Text) {
                 let of_space = { pack.manifest().encoders.iter() }
                     .filter(|encoder| encoder.space == space.name());
-                let senses: Vec<Modality> = of_space.map(|encoder| encoder.modality).collect();
-                let is_here = |class: &Class| senses.iter().any(|sense| class.is_for(*sense));
+                let senses: Vec<Modality> = of_space
+                    .map(|encoder| encoder.modality)
+                    .chain([Modality::Text])
+                    .collect();
+                let is_here = |class: &Class| {
+                    class.modalities.is_empty()
+                        || senses.iter().any(|sense| class.modalities.contains(sense))
+                };
                 classes.classes.retain(is_here);
             }
             let means = &mut classes.background.means;

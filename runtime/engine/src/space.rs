@@ -548,6 +548,17 @@ impl Space {
             return Ok(None);
         }
         let vector = self.word_vector(&[prompt.to_owned()])?;
+        if let Some(taught) = &own.taught {
+            let mut words = Vec::new();
+            for word in own.open()?.split(prompt)? {
+                if !taught.knows(&word) && !words.contains(&word) {
+                    words.push(word);
+                }
+            }
+            if !words.is_empty() {
+                return Ok(Some(Doubt::Untaught { words }));
+            }
+        }
         let Pieces {
             pieces,
             continued,
@@ -556,13 +567,6 @@ impl Space {
         } = own.open()?.pieces(prompt)?;
         if continued as f32 > SPELT * characters as f32 {
             return Ok(Some(Doubt::Spelt { pieces, characters }));
-        }
-        if let Some(taught) = &own.taught {
-            let mut words = own.open()?.split(prompt)?;
-            words.retain(|word| !taught.knows(word));
-            if !words.is_empty() {
-                return Ok(Some(Doubt::Untaught { words }));
-            }
         }
         let mut known = vec![0.0; self.centre.len()];
         let nearest = self.prompts.iter().map(|(phrase, row)| {

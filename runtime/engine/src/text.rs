@@ -279,8 +279,8 @@ impl TextTower {
         })
     }
 
-    /// The words of a prompt as the tokenizer has them, in lower case if it makes them so; none where it
-    /// cuts texts into bytes.
+    /// The words of a prompt as a tokenizer of word pieces has them, in lower case if it makes them so: what
+    /// it would cut off is missing. None where it cuts texts into bytes.
     ///
     /// # Errors
     ///

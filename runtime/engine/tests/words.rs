@@ -162,7 +162,7 @@ fn words_that_the_tower_was_never_taught_are_named() {
     assert!(matches!(doubt("quagga"), Some(Doubt::Far { .. })));
     let expected =
         "the text tower was never taught \"zzz\", and goes by the parts: other words may be surer";
-    assert_eq!(doubt("walking, ZZZ").unwrap().to_string(), expected);
+    assert_eq!(doubt("walking, ZZZ zzz").unwrap().to_string(), expected);
     let error = Space::load(&filter(Vec::new()), "minilm").unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -109,7 +109,8 @@ pub struct Report {
     pub corpora: Vec<Source>,
     /// Texts that it learned from.
     pub training_texts: usize,
-    /// Words that these have.
+    /// Words that these have; 0 of a tower of before they were counted.
+    #[serde(default)]
     pub taught_words: usize,
     /// One of so many texts was held out.
     pub hold_out_one_in: u64,

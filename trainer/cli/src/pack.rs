@@ -8,7 +8,7 @@ use sensorium_core::feature::FrontEnd;
 use sensorium_pack::npy;
 use sensorium_pack::{
     DataSet, Encoder, FORMAT, Golden, Manifest, Modality, PackWriter, Provenance, Scoring, Space,
-    Tower, VERSION,
+    Tower, VERSION, WordsSpec,
 };
 use serde::Serialize;
 
@@ -218,6 +218,8 @@ impl Contents {
         };
         let content = ["model.onnx", "tokenizer.json", "tower.json", distil::TAUGHT].map(read);
         let [model, tokenizer, report, taught] = content;
+        let taught =
+            taught.context("a tower of before has none; the same `distil` once more writes it");
         let (model, tokenizer, report, taught) = (model?, tokenizer?, report?, taught?);
         let made: distil::Report = serde_json::from_slice(&report).context("reading tower.json")?;
         ensure!(
@@ -249,7 +251,10 @@ impl Contents {
             tokenizer: Some(member("tokenizer.json")),
             report: Some(told.clone()),
             taught: Some(member(distil::TAUGHT)),
-            words: None,
+            words: Some(WordsSpec {
+                tokens: made.tower.tokens,
+                ..WordsSpec::default()
+            }),
             projection: Vec::new(),
         };
         for (name, _) in self.spaces.iter().filter(|(_, anchor)| fits(anchor)) {

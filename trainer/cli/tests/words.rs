@@ -80,6 +80,9 @@ fn a_tower_goes_into_the_spaces_of_its_teacher() {
     let space = Space::load(&pack, "words").unwrap();
     let vector = space.class_vector(&["fast dog".to_owned()]).unwrap();
     assert_eq!(vector.len(), 8);
+    // What is too long for it is cut.
+    let long = space.class_vector(&["fast dog ".repeat(100)]).unwrap();
+    assert_eq!(long.len(), 8);
 
     // Of another teacher, or with other files than it says.
     let report = String::from_utf8(bytes(&small.path("tower/tower.json"))).unwrap();

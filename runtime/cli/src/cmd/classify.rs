@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::embed::SenseArgs;
 use crate::named::Named;
-use crate::sense::{each_in_its_space, load_classes, load_space, open_pack, warn_of_doubt};
+use crate::sense::{each_in_its_space, load_classes, load_space, open_pack};
 
 /// What is said of scores for a sound in which nothing moves.
 const SILENT: &str = "the sound is silent";
@@ -42,7 +42,8 @@ pub struct Args {
     input: Vec<PathBuf>,
     #[command(flatten)]
     sense: SenseArgs,
-    /// Words, of which classes of any sense are the nearest; may be repeated. For --modality text.
+    /// Words, instead of files, for --modality text; may be repeated. They are scored against classes of
+    /// every sense; such scores are calibrated to nothing, and classes of like names share them.
     #[arg(long, value_name = "WORDS", conflicts_with_all = ["input", "labels"])]
     text: Vec<String>,
     /// The classes, as classes.toml or compiled by `classes build`; the pack's by default.
@@ -143,8 +144,7 @@ fn run_words(args: &Args, pack: &Pack, out: &mut impl Write) -> anyhow::Result<E
     let bank = Bank::new(&compiled, Modality::Text)?;
     let mut embeddings = Vec::new();
     for words in &args.text {
-        embeddings.push(space.class_vector(std::slice::from_ref(words))?);
-        warn_of_doubt(&space, words)?;
+        embeddings.push(SenseArgs::embed_words(&space, words)?);
     }
     for (words, embedding) in args.text.iter().zip(&embeddings) {
         let line = Line {

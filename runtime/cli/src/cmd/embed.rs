@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use sensorium_core::feature::ImuUnits;
 use sensorium_engine::embed::{EmbeddedFile, Encoders, Recorded};
+use sensorium_engine::space::Space;
 use sensorium_pack::npy::Array;
 use sensorium_pack::{Modality, Pack, write_whole};
 use serde_json::json;
@@ -99,14 +100,29 @@ impl SenseArgs {
         )?)
     }
 
-    /// The space that words are embedded into: the one that is named, or the pack's first.
+    /// The space that words are embedded into: the one that is named, or the pack's first that has a text
+    /// tower, or its first.
     pub fn words_space(&self, pack: &Pack) -> anyhow::Result<String> {
-        let first = pack.manifest().spaces.first();
+        ensure!(
+            self.rate_hz.is_none() && self.units.is_none(),
+            "--rate-hz and --units are those of recordings, not of words"
+        );
+        let spaces = &pack.manifest().spaces;
+        let first = spaces.iter().find(|space| space.tower.is_some());
+        let first = first.or(spaces.first());
         let first = first.map(|space| space.name.clone());
         self.space
             .clone()
             .or(first)
             .context("the pack has no space")
+    }
+
+    /// The embedding of words that were typed, of which the user is told if the tower may not know them.
+    pub fn embed_words(space: &Space, words: &str) -> anyhow::Result<Vec<f32>> {
+        ensure!(!words.trim().is_empty(), "--text {words:?} has no words");
+        let vector = space.class_vector(&[words.to_owned()])?;
+        warn_of_doubt(space, words)?;
+        Ok(vector)
     }
 
     /// Embeds every row of the inputs, in order; a row in each space after the other.
@@ -190,9 +206,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     if !args.text.is_empty() {
         let space = load_space(&pack, &space_name, args.text_model.as_deref())?;
         for words in &args.text {
-            rows.push(space.class_vector(std::slice::from_ref(words))?);
+            rows.push(SenseArgs::embed_words(&space, words)?);
             of_rows.push(json!({"text": words}));
-            warn_of_doubt(&space, words)?;
         }
     }
     let dim = rows.first().map_or(0, Vec::len);

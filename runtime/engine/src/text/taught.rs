@@ -3,7 +3,8 @@
 //! A tower gives every word some vector, made of pieces of words that it knows: a name that nobody has, or
 //! a slip of the keyboard, looks like any other. The words of its texts are too many to list on a device,
 //! so they are kept as a Bloom filter (Bloom, Space/time trade-offs in hash coding with allowable errors,
-//! 1970): a word that is in it is always found, and of others one in fifty passes for one.
+//! 1970): a word that is in it is always found, and of others one in fifty passes for one, more of those
+//! that end as forms of other words do.
 
 use std::collections::BTreeSet;
 

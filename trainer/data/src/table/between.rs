@@ -10,8 +10,8 @@ use super::rows::{Found, Rows};
 use super::{Columns, TableError};
 
 /// Samples of what nobody labelled: pieces of the recordings before, between and after the listed
-/// stretches and their margins. An encoder that never met them takes an empty room, or somebody who comes in, for one of its
-/// classes.
+/// stretches and their margins. An encoder that never met them takes an empty room, or somebody who
+/// comes in, for one of its classes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Between {
